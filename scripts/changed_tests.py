@@ -1,6 +1,7 @@
-"""Run the tests that a change touches, nearest first, in under a minute.
+"""Run the tests that a change touches, in under a minute. The tests nearest to the change run first.
 
-A change touches a test module that imports the changed module, directly or through others, or that stands in its area.
+A change touches a test module that imports the changed module, directly or through other modules. It also touches the
+test modules in the folder of the changed module's area.
 """
 
 import shutil
@@ -18,7 +19,7 @@ import typer
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("api", "schema", "storage", "mobile_contract", "scripts", "tests")
 SECONDS = 40
-"""For collecting and running; a test that has begun by then is allowed to end."""
+"""Time limit for collecting and running. A test that has begun by then may still finish."""
 COMPOSITION = frozenset(
     {
         "api.connections",
@@ -31,21 +32,24 @@ COMPOSITION = frozenset(
         "storage.store",
     }
 )
-"""These modules put the product together, as each `api/<area>/area.py` does.
+"""These modules assemble the product, and so does each `api/<area>/area.py`.
 
-The search ends at them, because through them every file reaches every test.
+The search for importers ends at these modules, because through them every file would reach every test.
 """
 
 
 class ImportGraph:
-    """The imports between files, test modules included."""
+    """The imports between the modules of the repository, test modules included."""
 
     def __init__(self) -> None:
         self._graph = grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
         self.names = {name for name in self._graph.modules if name.rpartition(".")[2].startswith("test_")}
 
     def distances_from(self, file: str) -> dict[str, int]:
-        """Map each test module that this file touches to its distance: 0 for the test of the file's own noun."""
+        """Map each test module that this file touches to its distance.
+
+        The test of the same name as the file has distance 0.
+        """
         path = Path(file)
         if file in {"pyproject.toml", "tests/conftest.py", "scripts/requirements-dev.txt"}:
             return dict.fromkeys(self.names, 1)
@@ -58,7 +62,7 @@ class ImportGraph:
         return importers | self._tests_of_area(path)
 
     def _tests_of_area(self, path: Path) -> dict[str, int]:
-        """Map the tests of the file's area to 1, and the test of the same noun to 0."""
+        """Map the test modules of the file's area to 1, and the test module of the same name as the file to 0."""
         room, *folders = path.parts[:-1] or ("",)
         area = "scripts" if room == "scripts" else "".join(folders[:1])
         if room == "mobile_contract" and area not in {"kit", "phone"}:
@@ -67,7 +71,9 @@ class ImportGraph:
         return {name: int(name != own) for name in self.names if name.startswith(f"tests.{area}.")}
 
     def _importers_of(self, module: str) -> dict[str, int]:
-        """Map the test modules that import a module, directly or through others, to the length of the chain."""
+        """Map each test module that imports `module`, directly or through other modules, to the length of the import
+        chain.
+        """
         distances = {module: 0}
         queue = deque([module])
         while queue:
@@ -93,7 +99,7 @@ class ImportGraph:
 
 
 def changed_files(base: str, root: Path = ROOT) -> list[str]:
-    """Return the files that differ from a commit, also new and deleted ones."""
+    """Return the files that differ from the commit `base`. New and deleted files are included."""
     commands = (
         ("diff", "--name-only", "--no-renames", base),
         ("ls-files", "--others", "--exclude-standard"),

@@ -1,4 +1,4 @@
-"""Compare what a pack's manifest claims with the record and the files in the pack."""
+"""Compare what an evidence pack's manifest claims with the record and the files in the pack."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ MANIFEST = "manifest.json"
 
 
 def check_record(manifest: Mapping[str, Any], data: Any) -> None:
-    """Check that the record is the one that the manifest names, with the manifest's media and receipts."""
+    """Check that the record is the one that the manifest names. It must have the media and receipts of the manifest."""
     of = manifest["of"]
     name = f"{of['kind']}.json"
     record = data.get(of["kind"]) if isinstance(data, dict) else None
@@ -33,7 +33,10 @@ def check_record(manifest: Mapping[str, Any], data: Any) -> None:
 
 
 def read_claims(record: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, str], set[tuple[str, int]]]:
-    """Return media by id, receipts' digests by observation id, and (observation id, number) of all revisions."""
+    """Return what the record claims: media, digests of receipts, and revisions.
+
+    The media are keyed by id, and the digests by observation id. A revision is (observation id, number).
+    """
     media, receipts, revisions = dict[str, dict[str, Any]](), dict[str, str](), set[tuple[str, int]]()
     for item in objects_of(record):
         if str(item.get("id", "")).startswith("med_") and "sha256" in item:
@@ -46,7 +49,7 @@ def read_claims(record: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], dict
 
 
 def objects_of(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects in a value, at any depth."""
+    """Yield all JSON objects that a value contains, at any depth."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
@@ -58,7 +61,7 @@ def objects_of(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def check_media(manifest: Mapping[str, Any]) -> None:
-    """Check that each original is the one that was handed in, and that each file under `originals/` is one of them."""
+    """Check that each original is the file that was handed in. Check that `originals/` has no other files."""
     files = {file["path"]: file for file in manifest["files"]}
     named = set()
     for medium in manifest["media"]:
@@ -83,9 +86,9 @@ def check_media(manifest: Mapping[str, Any]) -> None:
 
 
 def check_thumbnails(manifest: Mapping[str, Any]) -> None:
-    """Check that each thumbnail is the one that the server made, if the server recorded its digest.
+    """Check that each thumbnail is the one that the server made. This is possible if the server recorded its digest.
 
-    A pack of an old server has no `thumbnails` in its manifest.
+    The manifest of a pack from an old server has no `thumbnails`. Then nothing is checked.
     """
     if "thumbnails" not in manifest:
         return

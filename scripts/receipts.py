@@ -1,6 +1,6 @@
 """Verify a signed receipt without server or network.
 
-This file, `stored_zip.py`, the package `cryptography` and the public keys that the office publishes are enough.
+This needs only this file, `stored_zip.py`, the package `cryptography` and the public keys that the office publishes.
 """
 
 import base64

@@ -1,6 +1,8 @@
-"""Read the ZIP of an evidence pack strictly: entries are not compressed, and every byte belongs to something known.
+"""Read the ZIP of an evidence pack strictly.
 
-ZIP programs accept much that is refused here.
+The files in it must not be compressed, and the ZIP must have no unknown bytes.
+
+Ordinary ZIP programs accept much that this module refuses.
 """
 
 import hashlib
@@ -15,16 +17,16 @@ CHUNK = 1024 * 1024
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
 SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 IN_64_BITS = 0xFFFFFFFF
-"""Stands for a number that needs 64 bits and is written elsewhere in the ZIP."""
+"""The value of a 32-bit field if the number needs 64 bits. The number itself is then written elsewhere in the ZIP."""
 
 
 class BadZipError(Exception):
-    """The pack is wrong; the text says in a sentence how."""
+    """The pack is wrong. The message says in one sentence what is wrong."""
 
 
 @dataclass(frozen=True)
 class ZipEntry:
-    """One file in the ZIP. `dos_time` is its time in DOS format; `crc_fits` is true if the ZIP's checksum is right."""
+    """One file in the ZIP. `dos_time` is its time in DOS format. `crc_fits` is true if the ZIP's checksum is right."""
 
     name: str
     start: int
@@ -37,7 +39,7 @@ class ZipEntry:
 def entries_of(file: IO[bytes]) -> Iterator[ZipEntry]:
     """Yield the files in their order in the ZIP.
 
-    Raise `BadZipError` if anything is wrong, also for a byte before, between or after the files.
+    Raise `BadZipError` if anything is wrong. Even one unknown byte before, between or after the files is wrong.
     """
     directory, count, end = find_directory(file)
     raw = read_part(file, directory, end - directory)
@@ -86,7 +88,10 @@ def find_directory(file: IO[bytes]) -> tuple[int, int, int]:
 
 
 def read_central(raw: bytes, at: int) -> tuple[str, int, int, int, int, int, int]:
-    """Read an entry of the directory: name, flags, time, checksum, size, start of the file, length of the entry."""
+    """Read an entry of the ZIP's directory.
+
+    Return its name, flags, time, checksum, size, start of the file, and entry length.
+    """
     if len(raw) < at + 46:
         raise BadZipError("The ZIP's directory is damaged.")
     fields = struct.unpack("<4s4B2HL3L5H2L", raw[at : at + 46])
@@ -105,7 +110,7 @@ def read_central(raw: bytes, at: int) -> tuple[str, int, int, int, int, int, int
 
 
 def read_extra(name: str, extra: bytes, packed: int, size: int, offset: int) -> tuple[int, int]:
-    """Return a file's size and start, of which at least one needs 64 bits."""
+    """Return a file's size and start. At least one of the two needs 64 bits and is read from `extra`."""
     count = (2 if packed == IN_64_BITS else 0) + (1 if offset == IN_64_BITS else 0)
     if not count or len(extra) != 4 + 8 * count or struct.unpack("<2H", extra[:4]) != (1, 8 * count):
         raise BadZipError(f"The ZIP's directory is damaged at {name}.")
@@ -127,7 +132,7 @@ def read_name(raw: bytes) -> str:
 def read_entry(
     file: IO[bytes], name: str, flags: int, dos_time: int, crc: int, size: int, offset: int
 ) -> tuple[ZipEntry, int]:
-    """Read the file at `offset`, and return its entry and where the next file must begin."""
+    """Read the file at `offset`. Return its entry, and the offset at which the next file must begin."""
     header = struct.unpack("<4s2B2H4L2H", read_part(file, offset, 30))
     long, extra_long = header[-2:]
     start = offset + 30 + long + extra_long
@@ -157,7 +162,7 @@ def read_entry(
 
 
 def read_part(file: IO[bytes], start: int, size: int) -> bytes:
-    """Read exactly `size` bytes."""
+    """Read exactly `size` bytes. Raise `BadZipError` if there are fewer."""
     file.seek(start)
     content = file.read(size)
     if len(content) != size:

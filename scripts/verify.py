@@ -1,7 +1,7 @@
-"""Verify an evidence pack without server, network or the rest of the platform, and name the first thing that is wrong.
+"""Verify an evidence pack without server, network or the rest of the platform, and name the first fault.
 
-It needs Python 3.11, the package `cryptography`, and a folder `scripts` with this file, `stored_zip.py`,
-`pack_claims.py` and `receipts.py`: `python3 -m scripts.verify PACK --fingerprint F`.
+Run it with `python3 -m scripts.verify PACK --fingerprint F`. It needs Python 3.11, the package `cryptography`, and a
+folder `scripts` with this file, `stored_zip.py`, `pack_claims.py` and `receipts.py`.
 """
 
 import argparse
@@ -29,7 +29,7 @@ BEIJING = datetime.timedelta(hours=8)
 
 
 def verify_pack(file: IO[bytes], fingerprint: str | None = None) -> str:
-    """Verify a pack, and return a summary of some lines.
+    """Verify a pack, and return a summary of a few lines.
 
     Raise `BadZipError` if anything is wrong with the pack, and `OSError` if the file can't be read.
     """
@@ -42,7 +42,10 @@ def verify_pack(file: IO[bytes], fingerprint: str | None = None) -> str:
 
 
 def check_pack(file: IO[bytes], fingerprint: str | None) -> str:
-    """Do as `verify_pack`, but a record of the wrong form can also raise errors such as `KeyError` or `TypeError`."""
+    """Verify a pack as `verify_pack` does.
+
+    A record of the wrong form can also raise errors such as `KeyError` or `TypeError`.
+    """
     entries = {entry.name: entry for entry in entries_of(file)}
     for name in (MANIFEST, SIGNATURE, KEY):
         if name not in entries:
@@ -104,9 +107,9 @@ def read_manifest(signed: bytes, fingerprint: str) -> dict[str, Any]:
 
 
 def canonical(value: Any) -> bytes:
-    """Return the RFC 8785 form of strings, whole numbers and objects with ASCII names, which a manifest consists of.
+    """Return a value as canonical JSON (RFC 8785), or nothing if the value is of another kind.
 
-    Return nothing if the value has no such form.
+    Only the values of a manifest are supported: strings, whole numbers, and objects with ASCII names.
     """
     try:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
@@ -127,7 +130,7 @@ def read_json(raw: bytes, name: str) -> Any:
 
 
 def check_files(manifest: Mapping[str, Any], entries: list[ZipEntry]) -> None:
-    """Check that the ZIP holds the files of the manifest, and only them, in order and with the right bytes."""
+    """Check that the ZIP holds exactly the files of the manifest, in the manifest's order and with the right bytes."""
     by_name = {entry.name: entry for entry in entries}
     names = [file["path"] for file in manifest["files"]] + [MANIFEST, SIGNATURE]
     for file in manifest["files"]:
@@ -152,7 +155,7 @@ def check_files(manifest: Mapping[str, Any], entries: list[ZipEntry]) -> None:
 
 
 def check_times(manifest: Mapping[str, Any], entries: list[ZipEntry]) -> None:
-    """Check that all files have the time at which the pack was made. A ZIP states Beijing time, to two seconds."""
+    """Check that all files have the time at which the pack was made. A ZIP has Beijing time in steps of two seconds."""
     try:
         at = datetime.datetime.fromisoformat(manifest["madeAt"]) + BEIJING
     except ValueError:
@@ -182,7 +185,7 @@ def summary(manifest: Mapping[str, Any], fingerprint: str) -> str:
 
 
 def thumbnail_lines(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each kind of thumbnails that are not proven to be the server's own."""
+    """Yield a line for each reason why some thumbnails are not proven to be the server's own."""
     findings = [thumbnail["finding"] for thumbnail in manifest.get("thumbnails", ())]
     if old := findings.count("UNRECORDED"):
         yield f"Thumbnails: the server did not record the digests of {old}; compare them with the originals."
@@ -200,9 +203,10 @@ def plain_lines(text: str) -> str:
 
 
 def fingerprint_of(text: str) -> str:
-    """Normalize a fingerprint as people write it down.
+    """Normalize a fingerprint in the way people write it down, with spaces, colons or capitals.
 
-    Raise `ArgumentTypeError` if it is none. An empty one is refused too: an unset variable would check nothing.
+    Raise `ArgumentTypeError` if the text is not a fingerprint. Empty text is refused too, because an unset shell
+    variable would otherwise skip the check unnoticed.
     """
     fingerprint = re.sub(r"[\s:]", "", text).lower()
     if not re.fullmatch("[0-9a-f]{64}", fingerprint):

@@ -1,4 +1,7 @@
-"""Make altered copies of a picture as people do, to measure recall: re-encoded, scaled, cropped, brightened, framed."""
+"""Make altered copies of a picture, to measure how many of them the search finds.
+
+The copies are re-encoded, scaled, cropped, brightened, darkened or framed, as people do to pictures.
+"""
 
 import io
 from collections.abc import Iterator
@@ -13,9 +16,9 @@ _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 
 
 def altered_copies(path: Path, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Yield (kind, JPEG) of each copy; the same seed gives the same cuts. Yield nothing if it is no JPEG, PNG or WebP.
+    """Yield each altered copy as (kind, JPEG). The same seed gives the same cuts.
 
-    Raise `OSError` if the picture can't be decoded whole.
+    Yield nothing if the file is no JPEG, PNG or WebP. Raise `OSError` if the picture can't be decoded completely.
     """
     body = path.read_bytes()
     format = _FORMATS.get(sniff(body[:HEAD_BYTES]) or "")
@@ -39,7 +42,10 @@ def altered_copies(path: Path, seed: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _cuts(random: Random, share: float) -> Iterator[tuple[str, tuple[float, ...]]]:
-    """Yield the shares to cut off at the left, top, right and bottom."""
+    """Yield several ways to cut off `share` of a picture.
+
+    Each is a name, and the shares to cut off at the left, top, right and bottom.
+    """
     along, down, edge = random.random() * share, random.random() * share, random.randrange(4)
     yield "around", (share / 2,) * 4
     yield "to a corner", random.choice(((share, 0, 0, share), (0, share, share, 0)))
@@ -54,7 +60,7 @@ def _cut(picture: Image.Image, shares: tuple[float, ...]) -> Image.Image:
 
 
 def _add_bars(picture: Image.Image, colour: str) -> Image.Image:
-    """Add bars above and below, as a screenshot on a phone has."""
+    """Add bars above and below the picture, like those of a screenshot on a phone."""
     screen = Image.new("RGB", (picture.width, picture.height * 3 // 2), colour)
     screen.paste(picture, (0, picture.height // 4))
     return screen

@@ -1,4 +1,4 @@
-"""Count the bytes of a day between one inspector's phone and the real application, without the photos.
+"""Count the bytes that one inspector's phone and the real application exchange in a day, except the photos' bytes.
 
 Requests name their documents by digest, as phones do.
 """
@@ -30,7 +30,10 @@ from storage.store import Store
 
 INSPECTOR, OFFICER, COUNTY = "inspector001", "officer.360703", "360703"
 FOLLOW_UPS = 3
-"""Cases opened from the day's observations. Each changes its observation, which the phone then pulls again."""
+"""Number of cases that are opened from the day's observations.
+
+A case changes its observation, so the phone pulls the observation again.
+"""
 TEXT = "上午巡查政务服务窗口，叫号系统显示等候十二人，三个窗口只开一个，工作人员离岗二十分钟，已拍照并询问值班负责人。"
 OPEN = "mutation Open($input: OpenCaseInput!) { openCase(input: $input) { __typename } }"
 ASSIGN = "mutation Give($input: AssignInput!) { assign(input: $input) { __typename } }"
@@ -38,7 +41,10 @@ ASSIGN = "mutation Give($input: AssignInput!) { assign(input: $input) { __typena
 
 @dataclass
 class TrafficCount:
-    """Bytes of HTTP requests and responses with headers: `packed` compressed as sent, `plain` without compression."""
+    """Bytes of HTTP requests and responses, headers included.
+
+    `packed` counts the bytes as sent, with compression. `plain` counts what they would be without compression.
+    """
 
     requests: int = 0
     sent_plain: int = 0
@@ -90,7 +96,10 @@ class MeasuredDevice:
         )
 
     async def sync(self, last_sequence: int, **variables: Any) -> list[dict[str, Any]]:
-        """Send `variables` with the first request, pull everything, and return the upload slots of sent observations."""
+        """Pull everything, and return the upload slots of the submitted observations.
+
+        The first request also sends `variables`.
+        """
         slots: list[dict[str, Any]] = []
         while True:
             sync_input = {"deviceClock": _clock(), "lastSequence": last_sequence, "since": self._cursor}
@@ -132,7 +141,10 @@ class MeasuredDevice:
 
 
 async def measure_day(store: Store, settings: Settings, *, observations: int, photos: int, pulls: int) -> Day:
-    """Load the demo's region and people into an empty database, then work one day there. A photo has a few bytes."""
+    """Load the demo's region and people into an empty database, then simulate a day of work on it.
+
+    Each photo has only a few bytes.
+    """
     password = secrets.token_urlsafe(12)
     plan = await load_base_data(store, await Passwords().hash(password))
     day = Day()
@@ -159,7 +171,7 @@ async def measure_day(store: Store, settings: Settings, *, observations: int, ph
 
 
 async def load_base_data(store: Store, password_hash: str) -> DemoPlan:
-    """Store the demo's region, points, catalogue and people, all with one password, in an empty database."""
+    """Store the demo's region, points, catalogue and people in an empty database. All people get the same password."""
     await ensure_indexes(store.mongo)
     plan = make_demo_plan(SEED, clock(), password_hash)
     await store_base_data(store, plan)
@@ -167,7 +179,10 @@ async def load_base_data(store: Store, password_hash: str) -> DemoPlan:
 
 
 async def _submit_all(phone: MeasuredDevice, units: Sequence[str], observations: int, photos: int) -> list[str]:
-    """Submit observations one by one, each with the confirmed media of the previous one. Return their ids."""
+    """Submit observations one by one. Return the observations' ids.
+
+    Each request also confirms the media of the previous observation.
+    """
     arrived: list[str] = []
     ids: list[str] = []
     async with httpx.AsyncClient() as client:
@@ -186,7 +201,7 @@ async def _submit_all(phone: MeasuredDevice, units: Sequence[str], observations:
 
 
 async def _follow_up(officer: MeasuredDevice, observation_ids: Sequence[str], assignee_id: str, unit_id: str) -> None:
-    """Open cases from the observations, and assign a unit to inspect again."""
+    """Open cases from the observations, and assign the inspector to inspect a unit again."""
     for id in observation_ids:
         case = {"id": _id("cas"), "title": "窗口排队过长", "observationIds": [id]}
         await officer.post({"query": OPEN, "variables": {"input": case}})
@@ -221,7 +236,7 @@ def _draft(number: int, unit: str, bodies: dict[str, bytes]) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def _feeding(store: Store) -> AsyncIterator[None]:
-    """Run the worker's change feed while the block lasts."""
+    """Run the worker's change feed until the `with` block ends."""
     worker = ChangeFeedWorker(store, str(_id("ses")), clock, save_interval=timedelta())
 
     async def follow() -> None:

@@ -1,6 +1,7 @@
-"""Simulate a bad network: an HTTP proxy that passes, loses, halves, doubles or fails requests, and can kill the sender.
+"""Simulate a bad network with an HTTP proxy.
 
-A function that the caller sets chooses the fault of each request. `requests` lists every request.
+The proxy passes, loses, halves, doubles or fails requests, and can kill the sender. The caller sets a function that
+chooses the fault of each request. `requests` lists every request.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 from api.http.content_encodings import decompress
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
-"""Limit of a decompressed request; the API's own limit is lower."""
+"""Limit of a decompressed request. The API's own limit is lower."""
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -61,12 +62,12 @@ class Request:
 
     @property
     def was_stored(self) -> bool:
-        """Return whether the server accepted it, even if the sender didn't learn that."""
+        """Return whether the server accepted the request, even if the sender didn't learn that."""
         return self.status is not None and self.status < 300
 
     @property
     def was_answered(self) -> bool:
-        """Return whether the whole reply went to the sender, which may have been dead by then."""
+        """Return whether the proxy sent the whole reply. The sender may have been dead by then."""
         return self.reply_bytes > 0 and self.fault is not NetworkFault.CUT_REPLY
 
 
@@ -88,16 +89,16 @@ class FaultyNetwork:
         self.upstream = upstream
         self.requests: list[Request] = []
         self.choose_fault: Callable[[str], NetworkFault] = lambda _: NetworkFault.PASS
-        """Called with the name of each request."""
+        """This function is called with the name of each request, and returns the fault of the request."""
         self.on_reply: Callable[[str, bytes], None] = lambda _name, _reply: None
-        """Called with name and reply of each operation whose whole reply went to the sender."""
+        """This function is called with name and reply of each operation whose whole reply was sent to the sender."""
         self.aborted_bytes = 0
-        """Body bytes of senders that disconnected before the end."""
+        """Number of body bytes that arrived from senders that disconnected before the end of the body."""
         self.sender_pid = 0
         """The process that `KILL` and `KILL_AFTER` kill."""
         self.signal = signal.SIGKILL
         self.delay_seconds = 0.0
-        """The delay of `LATE` and `ECHO`."""
+        """Delay of the faults `LATE` and `ECHO`."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -127,7 +128,10 @@ class FaultyNetwork:
         self.choose_fault, self.signal, self.requests = (lambda _: NetworkFault.PASS), signal.SIGKILL, []
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection in a task, and hold the task until it is done: the event loop holds it only weakly."""
+        """Serve a connection in a task.
+
+        Keep a reference to the task, because the event loop refers to it only weakly.
+        """
         task = self._loop.create_task(self._serve(reader, writer))
         self._tasks.add(task)
 
@@ -141,7 +145,7 @@ class FaultyNetwork:
         task.add_done_callback(done)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one request per connection, so that no bytes are left for the next."""
+        """Serve one request per connection, so that no bytes are left for a next request."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             began = time.monotonic()
@@ -164,7 +168,7 @@ class FaultyNetwork:
             return  # the sender is gone
 
     async def _handle(self, incoming: IncomingRequest, fault: NetworkFault, writer: asyncio.StreamWriter) -> None:
-        """Do to the request what the fault says, and record it."""
+        """Apply the fault to the request, and record the request."""
         if fault in {NetworkFault.LOSE, NetworkFault.HALVE, NetworkFault.KILL, NetworkFault.FAIL}:
             self._record(incoming, fault, b"" if fault is NetworkFault.FAIL else None)
             if fault is NetworkFault.KILL:
@@ -194,7 +198,7 @@ class FaultyNetwork:
             await self._forward(incoming)
 
     async def _forward(self, incoming: IncomingRequest) -> bytes:
-        """Send the request to the server on a connection of its own, and return the reply."""
+        """Send the request to the server on a new connection, and return the server's reply."""
         assert self.upstream  # noqa: S101  set before anybody learns our address
         reader, writer = await asyncio.open_connection(*self.upstream)
         try:
@@ -206,7 +210,11 @@ class FaultyNetwork:
             writer.transport.abort()
 
     def _record(self, incoming: IncomingRequest, fault: NetworkFault, reply: bytes | None) -> Request:
-        """Record a request. `reply` is the server's; None if the server got no request, empty if the proxy replies."""
+        """Record a request.
+
+        `reply` is the server's reply. It is None if the server got no request, and empty if the proxy itself answers
+        with an error.
+        """
         status = None if reply is None else int(reply.split(b" ", 2)[1]) if reply else 502
         whole = len(reply or b"")
         cuts = {NetworkFault.LOSE_REPLY: 0, NetworkFault.KILL_AFTER: 0, NetworkFault.CUT_REPLY: whole // 2}
@@ -230,7 +238,7 @@ class FaultyNetwork:
         return [request.name for request in self.requests]
 
     def inputs(self, operation: str) -> list[Any]:
-        """Return the variables of each call of an operation."""
+        """Return the variables of each request that calls this operation."""
         return [json.loads(request.body)["variables"] for request in self.requests if request.name == operation]
 
 

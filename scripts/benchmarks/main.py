@@ -43,12 +43,15 @@ from storage.store import Store
 
 BATCH = 10_000
 FAMILIES = 200
-"""Families of generated hashes: pictures of counters resemble each other, so index bands are filled unevenly."""
+"""Number of families of similar generated hashes.
+
+Real pictures of counters resemble each other and so fill the index bands unevenly. The families have the same effect.
+"""
 MARKS = len(LEVELS) * KEYPOINTS_PER_LEVEL
 COMMON_FIGURES, COMMON_SHARE = 130_000, 0.1
-"""Number of figures that many pictures have, and their share of the marks.
+"""Number of figures (fingerprints of marks) that many pictures have, and their share of all marks.
 
-With these, 2 of 10,000 pictures share a looked-up key. The same was measured among photos.
+With these values, 2 of 10,000 pictures share a looked-up key. The same was measured among photos.
 """
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
@@ -88,7 +91,7 @@ async def _likeness(hashes: int, lookups: int, pictures: int, photos: Path | Non
 async def measure_likeness(
     mongo: Mongo, hashes: int, lookups: int, pictures: int, photos: Path | None, seed: int
 ) -> None:
-    """Load an empty database, time the lookups and look up copies; print each result at once."""
+    """Load an empty database, time the lookups, and look up altered copies. Print each result at once."""
     random = Random(seed)  # noqa: S311  figures, no secrets
     likenesses = Likenesses(mongo)
     started = time.perf_counter()
@@ -160,7 +163,10 @@ async def _database() -> AsyncIterator[Mongo]:
 
 
 async def _load(mongo: Mongo, hashes: int, random: Random) -> dict[str, Likeness]:
-    """Store generated hashes in families, with generated marks. Return some of them by id, to look up."""
+    """Store generated hashes in families, with generated marks.
+
+    Return some of them by id, so that they can be looked up.
+    """
     families = [random.getrandbits(COARSE_BITS) for _ in range(FAMILIES)]
     common = _common(random)
     planted: dict[str, Likeness] = {}
@@ -185,7 +191,7 @@ def _common(random: Random) -> list[int]:
 
 
 def _generate_marks(random: Random, common: Sequence[int]) -> bytes:
-    """Generate marks like those of a photo. Some are common to many pictures, and similar even beyond their key."""
+    """Generate marks like those of a photo. Some are similar in many pictures, even beyond their key."""
     keypoints = []
     for number in range(MARKS):
         figure = random.getrandbits(FIGURE_BITS)
@@ -199,7 +205,7 @@ def _generate_marks(random: Random, common: Sequence[int]) -> bytes:
 
 
 def _noise(random: Random) -> int:
-    """Return bits of which each is set with probability 1/4; they make a hash differ from its family's."""
+    """Return random bits, each set with probability 1/4. They make a hash differ from its family."""
     return random.getrandbits(COARSE_BITS) & random.getrandbits(COARSE_BITS)
 
 
@@ -220,7 +226,7 @@ def _unknown(count: int, random: Random) -> list[Likeness]:
 
 
 def _nearby(planted: dict[str, Likeness], count: int, random: Random, *, with_marks: bool = False) -> list[Likeness]:
-    """Return copies of planted likenesses, at the largest distance at which a match is always found."""
+    """Return altered copies of likenesses, at the largest distance at which a match is always found."""
     near = []
     for likeness in random.choices(list(planted.values()), k=count):
         flips = sum(1 << place for place in random.sample(range(COARSE_BITS), RADIUS))

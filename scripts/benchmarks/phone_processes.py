@@ -26,7 +26,7 @@ POLL_SECONDS = 0.005
 
 
 class Spawner:
-    """Runs the phone's commands. It loads the phone once, because loading takes longer than most commands.
+    """Runs the phone's commands. The phone is loaded only once, because loading takes longer than most commands.
 
     `light_locks` makes password hashing cheap, for tests that don't measure its cost.
     """
@@ -60,12 +60,13 @@ class Spawner:
         ahead: timedelta = timedelta(),
         level: int | None = None,
     ) -> int:
-        """Run one command, which prints to `output`. Return its exit code, negative if a signal ended it.
+        """Run one command and return its exit code, which is negative if a signal ended the command.
 
-        `started` is called with its pid.
-        `kill_at`: kill it at that moment of the outbox; each outbox step has two, just before and after its commit.
-        `dies_after`: kill it that many seconds after its start. `ahead`: how far its clock is ahead of the true time.
-        `level`: an earlier contract level to act as; the phone then names that level and sends its documents.
+        The command prints to `output`. `started` is called with the command's pid. `kill_at` kills the command at that
+        moment of the outbox: each outbox step has two moments, just before and just after its commit. `dies_after`
+        kills the command that many seconds after its start. `ahead` is how far the command's clock is ahead of the true
+        time. `level` makes the phone act as one of an earlier contract level: it names that level and sends the
+        documents of that level.
         """
         command = {
             "arguments": list(arguments),
@@ -88,7 +89,10 @@ class Spawner:
 
 
 def _warm_up() -> None:
-    """Load what the first command would load: every forked command would load it again, which takes longer than it runs."""
+    """Load the modules that a first command would load. Otherwise every forked command would load them itself.
+
+    Loading takes longer than running a command.
+    """
     with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
         for arguments in (["--help"], ["status", "--folder", folder]):
             with suppress(SystemExit):
@@ -104,7 +108,10 @@ async def _connect_once() -> None:
 
 
 def _serve() -> None:
-    """Fork for each line of input. No thread must run here: a fork copies only the calling thread."""
+    """Fork a process for each line of input.
+
+    This process must have no other threads, because a fork copies only the calling thread.
+    """
     for line in sys.stdin:
         command = json.loads(line)
         pid = os.fork()
@@ -174,7 +181,7 @@ def _kill_at(moment: int) -> None:
 
 
 def _set_clock(ahead: timedelta) -> None:
-    """Set the wall clock of this process ahead; the monotonic clock stays."""
+    """Set the wall clock of this process ahead. The monotonic clock does not change."""
 
     class MovedDatetime(datetime):
         @classmethod
@@ -188,7 +195,7 @@ def _set_clock(ahead: timedelta) -> None:
 
 
 def _set_level(level: int) -> None:
-    """Make the phone one of an earlier contract level: documents retired since then replace today's."""
+    """Turn the phone into one of an earlier contract level. Documents retired since then replace today's documents."""
     levels, current = Levels.read(), documents.text_of
     earlier = Levels(level, min(level, levels.oldest), levels.until)
     Levels.read = classmethod(lambda cls: earlier)  # type: ignore[assignment,method-assign]
@@ -203,7 +210,7 @@ def _set_level(level: int) -> None:
 
 
 def _replace(name: str, old: Any, new: Any) -> None:
-    """Replace an object in every module of the phone that has it under that name."""
+    """Replace an object in every module of the phone that contains the object under that name."""
     for module in [module for path, module in sys.modules.items() if path.startswith("mobile_contract")]:
         if getattr(module, name, None) is old:
             setattr(module, name, new)

@@ -1,1 +1,4 @@
-"""Make the demo from one seed: Ganzhou with offices, enterprises, people and cases. All people are invented."""
+"""Make the demo from one seed: the city of Ganzhou with its offices, enterprises, people and cases.
+
+All people are invented.
+"""

@@ -1,7 +1,7 @@
-"""Submit, open, assign and close as the demo's people, through the operations that real people use.
+"""Submit observations, and open, assign and close cases, as the demo's people. The operations are those of real people.
 
-Each operation has its own person as the viewer, and the demo's own time. After an interruption, work continues where it
-stopped.
+The viewer of each operation is the person who acts, and the clock shows the demo's time. After an interruption, work
+continues where it stopped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,14 +31,17 @@ from storage.store import Store
 
 AT_ONCE = 6
 DONE_STEPS = {AssignmentState.OFFERED: 1, AssignmentState.ACCEPTED: 2, AssignmentState.FINISHED: 3}
-"""Steps of an inspection's script that lead to a state; a withdrawn inspection has ended."""
+"""How many steps of an inspection's script are done if its assignment is in this state.
+
+WITHDRAWN is missing because a withdrawn inspection has ended, so all its steps are done.
+"""
 
 
 @dataclass
 class _DemoContext(Context):
-    """A request of the demo. The ids that the server makes come from the seed too.
+    """A request of the demo. The seed also determines the ids that the server makes.
 
-    `entries` is the number of ids that one attempt takes, so a transaction that is retried gets the same ids again.
+    `entries` is the number of ids that one attempt takes. If a transaction is retried, it gets the same ids again.
     """
 
     random: SeededRandom | None = None
@@ -57,7 +60,10 @@ class DemoActions:
         self._services, self._people, self._random = open_services(store, settings), people, random
 
     def context(self, user_name: str, at: datetime, name: str, *, entries: int = 1) -> Context:
-        """Return the context of a request by a person at a time; `name` is that of the request's random stream."""
+        """Return the context of a person's request at a given time.
+
+        `name` is the name of the request's random stream.
+        """
         user = self._people.users[user_name]
         viewer = Viewer(
             user_id=user.id,
@@ -88,14 +94,17 @@ class DemoActions:
             await revise(self.context(observation.author, correction.at, correction.id), sent)
 
     async def rate(self, batch: RatingBatch) -> None:
-        """Submit a batch of ratings. After an interruption, stored ratings come back as duplicates."""
+        """Submit a batch of ratings. Ratings that were stored before an interruption come back as duplicates."""
         context = self.context(batch.rater, batch.at, batch.drafts[0].id)
         for result in (await submit_ratings(context, batch.drafts)).results:
             if result.outcome is Outcome.REFUSED:
                 raise RuntimeError(f"{result.id} was refused: {result.refusal}")
 
     async def run_scripts(self, case_scripts: Sequence[CaseScript]) -> None:
-        """Run the scripts of an office in sequence, so that case numbers follow the calendar; offices in parallel."""
+        """Run the scripts of each office in sequence, so that case numbers are in the order of dates.
+
+        Offices run in parallel.
+        """
         limit = anyio.CapacityLimiter(AT_ONCE)
 
         async def run_in_sequence(scripts: Iterable[CaseScript]) -> None:
@@ -118,7 +127,7 @@ class DemoActions:
             await step.operation(context, step.input)
 
     async def _count_done_entries(self, script: CaseScript) -> int:
-        """Count the history entries that a script made before an interruption."""
+        """Count the history entries that a script had made before the demo was interrupted."""
         if script.is_case:
             return sum(len(case.history) for case in await self._services.store.cases.many([script.id]))
         assignments = await self._services.store.assignments.many([script.id])

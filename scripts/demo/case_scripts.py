@@ -1,4 +1,4 @@
-"""Write the scripts of the demo: five cases in every state, inspections, and observations without a case."""
+"""Write the scripts of the demo: five cases for every state, inspections, and observations without a case."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -61,10 +61,10 @@ SCRIPTS: dict[CaseState, tuple[tuple[str, CaseOutcome | None], ...]] = {
     * 2
     + ((TO_INVESTIGATION + "finish close reopen", END.PARTLY),),
 }
-"""Five ways for a case to reach each state, with the outcome of its closing."""
+"""For each state: five scripts that bring a case to this state, and the outcome with which each case is closed."""
 INSPECTIONS = ("offer", "offer accept", "offer accept finish", "offer withdraw") * 3
 SIZES = (1, 2, 3, 1, 2)
-"""Numbers of observations of the cases, in turn; a case with a link step needs two."""
+"""Numbers of observations of the cases, taken in turn. A case with a `link` step has at least two."""
 OBSERVATION_COUNT = 120
 GAPS = {
     "offer": 0,
@@ -77,10 +77,10 @@ GAPS = {
     "finish": 3,
     "reopen": 8,
 }
-"""Working days before a step; 1 for steps that aren't listed."""
+"""Working days between the previous step and this step. The number is 1 for steps that aren't listed."""
 CATEGORIES = [category for category in Category if category is not Category.GOOD_PRACTICE]
 MAIN_COUNTY = "360703"
-"""The county with a case in every state. Most of the people that are shown to sign in as work there."""
+"""The county with a case in every state. Most of the suggested sign-ins belong to people who work there."""
 
 
 class CaseScripts:

@@ -1,4 +1,4 @@
-"""Turn the verbs of a demo script into steps: operations with their inputs."""
+"""Turn the verbs of a demo script into steps. A step is an operation with its input."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ from scripts.demo.randomness import SeededRandom
 
 @dataclass(frozen=True)
 class Step:
-    """`entries` is the number of entries that the step adds to the history of its case."""
+    """A step of a script. `entries` is the number of entries that the step adds to the history of its case."""
 
     actor: str
     at: datetime
@@ -42,7 +42,7 @@ class Step:
 
 @dataclass
 class CaseScript:
-    """The steps of a case, or of an inspection assignment; its first step creates the record with `id`."""
+    """The steps of a case or of an inspection assignment. The first step creates the record with the id `id`."""
 
     id: strawberry.ID
     office: str
@@ -51,7 +51,7 @@ class CaseScript:
 
 
 class CaseScriptWriter:
-    """Writes the steps of a case in order; the earlier steps decide who acts in the next."""
+    """Writes the steps of a case in order. Earlier steps decide who acts in the next step."""
 
     def __init__(
         self,
@@ -75,7 +75,10 @@ class CaseScriptWriter:
         self.id = random.id("cas", opening)
 
     def step(self, verb: str, at: datetime, *, keep_back: int = 0) -> Step:
-        """`keep_back` is the number of observations to link later."""
+        """Return the step for a verb.
+
+        `keep_back` is the number of observations that are linked only in a later step.
+        """
         if verb in {"open", "receive"}:
             return self._open(at, accepted=verb == "open", keep_back=keep_back)
         writers = {

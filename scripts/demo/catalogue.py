@@ -1,6 +1,6 @@
-"""Make the demo's catalogue from the time limits and the fee in the facts; grades come with the product.
+"""Make the demo's catalogue of service items and fees from the facts in `ganzhou.json`, which names its sources.
 
-`ganzhou.json` names the sources of the facts.
+It makes no grades, because every new installation already has some.
 """
 
 from datetime import date, datetime

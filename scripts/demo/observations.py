@@ -23,7 +23,7 @@ from scripts.demo.randomness import SeededRandom
 from scripts.demo.region import Region
 
 PHOTOS = (1, 2, 0, 3, 1, 1)
-"""Numbers of photos of the observations, in turn: 160 photos for 120 observations."""
+"""Numbers of photos of the observations, taken in turn. So 120 observations have 160 photos."""
 BY_INSPECTORS = (Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE, Method.SPECIAL_CHECK)
 AT_COUNTERS = (Category.ABSENCE, Category.GAMES, Category.STOCK_TRADING, Category.CHATTING, Category.OTHER)
 WITH_APPLICANTS = (Category.INACTION, Category.SLOW, Category.RUDE, Category.GOOD_PRACTICE, Category.BROKEN_PROMISE)
@@ -38,7 +38,7 @@ def phrases() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Shot:
-    """A photo to draw. Degrees are WGS-84; the time is that of the phone."""
+    """A photo to draw. The position is in WGS-84 degrees, and the time is by the phone's clock."""
 
     id: strawberry.ID
     seed: int
@@ -69,7 +69,7 @@ class PlannedObservation:
 
 
 class ObservationPlan:
-    """The planned observations, in the order in which they were added. Each draws from its own random stream."""
+    """The planned observations, in the order in which they were added. Each observation has its own random stream."""
 
     def __init__(self, random: SeededRandom, region: Region, people: People, points: Sequence[MonitoringPoint]) -> None:
         self._random, self._region, self._people = random, region, people
@@ -91,8 +91,8 @@ class ObservationPlan:
     ) -> PlannedObservation:
         """Plan one observation.
 
-        `claimed` is the unit code that the draft names instead of the true one. `assignment` is the assignment's id and
-        its assignee's user name.
+        `claimed` is a unit code. If it is given, the draft names this unit instead of the true one. `assignment` is the
+        assignment's id and its assignee's user name.
         """
         number = len(self.observations)
         random = self._random.stream(number)
@@ -154,7 +154,7 @@ def _words(category: Category, method: Method, unit: Unit, at: datetime, random:
 
 
 def _fill_in(template: str, random: SeededRandom, **values: str) -> str:
-    """Fill the fields of a text with `values`, or with random numbers."""
+    """Fill the placeholders of a text with `values`, or with random numbers."""
     return template.format(
         minutes=random.between(8, 45),
         people=random.between(3, 14),
@@ -166,7 +166,10 @@ def _fill_in(template: str, random: SeededRandom, **values: str) -> str:
 
 
 def _position(unit: Unit, number: int, at: datetime, random: SeededRandom) -> GeoPointInput | None:
-    """Return a position within about 50 metres of the window. A few are in GCJ-02, one is mocked and one is (0, 0)."""
+    """Return a position within about 50 metres of the window (service counter).
+
+    A few positions are in GCJ-02, one is mocked, and one is (0, 0).
+    """
     place = unit.position
     if place is None or place.latitude is None or place.longitude is None:
         return None

@@ -20,7 +20,7 @@ SUPERVISORS_OF_A_COUNTY, CITY_SUPERVISORS = 16, 3
 
 @dataclass
 class People:
-    """Users by user name, and user names by role and county (or the city)."""
+    """Users keyed by user name, and user names keyed by role and county (or the city)."""
 
     users: dict[str, User] = field(default_factory=dict)
     at: dict[tuple[Role, str], list[str]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class _PeopleBuilder:
         self.people.at.setdefault((role, where), []).append(user.user_name)
 
     def add_numbered(self, role: Role, word: str, places: Sequence[tuple[str, int]], region: Region) -> None:
-        """Add people to each of `places`, which are (code, number of people), and number them across all places."""
+        """Add people to each place, and number them across all places. Each of `places` is (code, number of people)."""
         number = 0
         for code, count in places:
             for _ in range(count):
@@ -72,7 +72,7 @@ class _PeopleBuilder:
 def build_people(
     random: SeededRandom, region: Region, points: Sequence[MonitoringPoint], at: datetime, password_hash: str
 ) -> People:
-    """Make all people; monitors are numbered like the points."""
+    """Make all people. The monitors have the numbers of their monitoring points."""
     builder = _PeopleBuilder(random, at, password_hash)
     counties = region.counties
     inspectors = [*((code, INSPECTORS_OF_A_COUNTY) for code in counties), (CITY, CITY_INSPECTORS)]

@@ -23,7 +23,7 @@ DECODERS = 2
 
 
 def draw_photo(shot: Shot) -> bytes:
-    """Draw a shot; the same shot gives the same JPEG, byte for byte."""
+    """Draw a photo. The same `Shot` always gives the same JPEG, byte for byte."""
     width, height = (SHORT_SIDE, LONG_SIDE) if shot.is_upright else (LONG_SIDE, SHORT_SIDE)
     exif = SceneExif(
         latitude=shot.latitude,
@@ -48,7 +48,7 @@ def media_draft(shot: Shot, photo: bytes) -> MediaDraft:
 
 
 class PhotoFactory:
-    """Draws photos, uploads them, and verifies them with its own decoders."""
+    """Draws and uploads photos, and verifies them in its own decoder processes."""
 
     def __init__(self, store: Store, folder: Path, decoders: Sequence[Decoder]) -> None:
         self._store, self._folder = store, folder
@@ -81,7 +81,7 @@ class PhotoFactory:
 
 @asynccontextmanager
 async def open_photo_factory(store: Store) -> AsyncIterator[PhotoFactory]:
-    """Yield a factory with decoders and a temporary folder, until the block ends."""
+    """Yield a photo factory with decoders and a temporary folder, until the `with` block ends."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mingcha-demo-")))
         decoders = [await stack.enter_async_context(Decoder()) for _ in range(DECODERS)]

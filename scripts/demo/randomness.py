@@ -1,7 +1,7 @@
 """Draw everything random in the demo from one seed, and pick times in office hours.
 
-Each part draws from a stream of its own name, so a change to one part does not change the others.
-The name belongs to the seed: another name gives other values.
+Each part draws from a stream with a name of its own, so a change to one part does not change the others. The stream's
+name acts as part of the seed, so a renamed stream gives other values.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class SeededRandom:
 
 
 class WorkingDays:
-    """Weekdays before the day of `now`, Beijing time; public holidays count as working days."""
+    """Weekdays before the day of `now` in Beijing. Public holidays count as working days."""
 
     def __init__(self, now: datetime) -> None:
         today = now.astimezone(BEIJING).date()
@@ -53,7 +53,10 @@ class WorkingDays:
         self._days: list[date] = [day for day in days if day.weekday() < 5]
 
     def moment(self, ago: int, random: SeededRandom) -> datetime:
-        """Return an instant in office hours, `ago` working days back; 1 is the last full working day."""
+        """Return an instant in office hours on an earlier working day.
+
+        `ago` counts working days back, and 1 is the last full one.
+        """
         first, last = (8 * 60 + 40, 11 * 60 + 50) if random.happens(0.55) else (14 * 60, 17 * 60 + 20)
         seconds = random.between(first * 60, last * 60)
         day = datetime.combine(self._days[ago - 1], time(), BEIJING)

@@ -29,7 +29,7 @@ class RatingBatch:
 def plan_ratings(
     random: SeededRandom, now: datetime, county: str, people: People, points: Sequence[MonitoringPoint]
 ) -> list[RatingBatch]:
-    """Plan the ratings by month, earliest first; the first monitor replaces one rating."""
+    """Plan the ratings by month, earliest first. The first monitor replaces one of the ratings."""
     points_of = {id: point.code for point in points for id in point.monitor_ids}
     raters = people.of(Role.MONITOR, county)
     batches = []
@@ -62,7 +62,7 @@ def _draft(random: SeededRandom, month: date, point: str, unit: str, about: int)
 
 
 def _moment(random: SeededRandom, month: date) -> datetime:
-    """Return an evening near the end of the month."""
+    """Return a time in the evening near the end of the month."""
     evening = datetime(month.year, month.month, random.between(20, 28), 19, tzinfo=BEIJING)
     return to_millis(evening + timedelta(minutes=random.between(0, 120)))
 

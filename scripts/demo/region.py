@@ -43,7 +43,10 @@ def facts() -> dict[str, Any]:
 
 @dataclass
 class Region:
-    """Units by code, parents before children. `counties` are the codes of county rank; the development zone is last."""
+    """Units keyed by code, parents before children.
+
+    `counties` are the codes of the units of county rank. The development zone is the last of them.
+    """
 
     units: dict[str, Unit] = field(default_factory=dict)
     counties: list[str] = field(default_factory=list)
@@ -54,7 +57,7 @@ class Region:
         return [unit for unit in self.units.values() if unit.level is UnitLevel.WINDOW and unit.path.startswith(path)]
 
     def office(self, code: str) -> Unit:
-        """Return the efficiency office of a city, county or zone."""
+        """Return the efficiency office (效能办) of a city, county or zone."""
         return self.units[f"{code}-XNB"]
 
 
@@ -80,7 +83,10 @@ class _Builder:
         return unit
 
     def add_departments(self, code: str, rank: str) -> None:
-        """Add the departments that the facts name for this rank, each near the middle of its area."""
+        """Add the departments that the facts name for units of this rank.
+
+        Each gets a place near the middle of the unit.
+        """
         middle = self.region.units[code].position
         for letters, department in facts()["departments"].items():
             if rank not in department["at"].split():
@@ -116,12 +122,15 @@ def build_region(random: SeededRandom, at: datetime) -> Region:
 
 
 def build_points(random: SeededRandom, region: Region, at: datetime) -> list[MonitoringPoint]:
-    """Make the enterprises of every county, without monitors. The county's and the city's industries take turns."""
+    """Make the enterprises of every county, without monitors.
+
+    Their industries alternate between the county's and the city's.
+    """
     return [point for county in region.counties for point in _points(random, region.units[county], at)]
 
 
 def assign_monitors(points: list[MonitoringPoint], monitor_ids: list[str]) -> list[MonitoringPoint]:
-    """Give each point its one monitor."""
+    """Assign one monitor to each monitoring point."""
     return [replace(point, monitor_ids=(monitor,)) for point, monitor in zip(points, monitor_ids, strict=True)]
 
 

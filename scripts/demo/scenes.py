@@ -1,4 +1,4 @@
-"""Draw scenes for the demo from a seed: a service counter as a phone might see it, with the EXIF of that phone.
+"""Draw scenes for the demo from a seed. A scene is a service counter as a phone might see it, with that phone's EXIF.
 
 The same arguments give the same picture.
 """
@@ -29,7 +29,10 @@ _COATS = ("#2f4d73", "#3b3f48", "#56707f", "#7a4a4a", "#4c6a52", "#8a7a5c", "#6a
 
 @dataclass(frozen=True)
 class SceneExif:
-    """The phone's EXIF: degrees in WGS-84, metres, its own clock (naive) and that clock's offset from UTC."""
+    """What the phone writes into the EXIF.
+
+    The position is in WGS-84 degrees and metres. The time is the phone's own clock (naive) and its offset from UTC.
+    """
 
     latitude: float
     longitude: float
@@ -42,7 +45,7 @@ class SceneExif:
 
 
 def draw_scene(seed: int, width: int, height: int, caption_lines: list[str], exif: SceneExif | None = None) -> bytes:
-    """Return a JPEG of a counter, varied by `seed`; the ASCII part of each caption line is stamped at the bottom."""
+    """Return a JPEG of a counter, varied by `seed`. The ASCII part of each caption line is drawn at the bottom."""
     random = Random(seed)  # noqa: S311  a drawing, no secret
     wide = 1000 * width / height
     shapes = [*_room(random, wide, exif.taken_at if exif else None), *_places(random, wide)]
@@ -93,7 +96,7 @@ def _window(random: Random, left: float, right: float) -> Iterator[Shape]:
 
 
 def _board(random: Random, left: float, right: float) -> Iterator[Shape]:
-    """Draw a notice board whose sheets have lines instead of words."""
+    """Draw a notice board. Its sheets show lines instead of words."""
     yield box(left - 8, 102, right + 8, 358, "#7d5a3c", 4)
     yield box(left, 110, right, 350, "#e8dcc0")
     across = (right - left - 40) / 3
@@ -109,7 +112,10 @@ def _board(random: Random, left: float, right: float) -> Iterator[Shape]:
 
 
 def _places(random: Random, wide: float) -> Iterator[Shape]:
-    """Draw two or three counter places: number, glass, and a clerk who works, looks at a phone, or is away."""
+    """Draw two or three counter places.
+
+    Each has a number, a glass pane, and a clerk who works, looks at a phone, or is away.
+    """
     count = 3 if wide > 1200 else 2
     colour, first = random.choice(_SIGNS), random.randrange(1, 18)
     for place in range(count):
@@ -207,7 +213,7 @@ def _stamp(wide: float, caption_lines: list[str]) -> Iterator[Shape]:
 
 
 def _tags(exif: SceneExif) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
-    """Return IFD0, Exif and GPS directory as a phone writes them (CIPA DC-008)."""
+    """Return the directories IFD0, Exif and GPS as a phone writes them (CIPA DC-008)."""
     clock = exif.taken_at.strftime("%Y:%m:%d %H:%M:%S")
     hours, minutes = divmod(abs(exif.offset_minutes), 60)
     offset = f"{'-' if exif.offset_minutes < 0 else '+'}{hours:02d}:{minutes:02d}"
@@ -232,6 +238,6 @@ def _tags(exif: SceneExif) -> tuple[dict[int, Any], dict[int, Any], dict[int, An
 
 
 def _sexagesimal(degrees: float) -> tuple[float, float, Fraction]:
-    """Return degrees, minutes and seconds, to a ten-thousandth of a second (3 mm)."""
+    """Return an angle as degrees, minutes and seconds, to a ten-thousandth of a second (3 mm on the ground)."""
     minutes, rest = divmod(round(abs(degrees) * 3600 * 10_000), 60 * 10_000)
     return float(minutes // 60), float(minutes % 60), Fraction(rest, 10_000)

@@ -14,7 +14,10 @@ class ShapeKind(enum.Enum):
 
 @dataclass(frozen=True)
 class Shape:
-    """`points` are (x, y) in units; `size` is a box's corner radius, a line's width or a text's height."""
+    """One shape of a drawing.
+
+    `points` are (x, y) in units. `size` is the corner radius of a box, the width of a line, or the height of a text.
+    """
 
     kind: ShapeKind
     points: tuple[tuple[float, float], ...]
@@ -22,7 +25,7 @@ class Shape:
     size: float = 0
     text: str = ""
     anchor: str = "lt"
-    """Position of the point in a text: `lt` top left, `rb` bottom right, `mm` middle."""
+    """Which position of a text lies on its point: `lt` is top left, `rb` is bottom right, and `mm` is the middle."""
 
 
 def box(left: float, top: float, right: float, bottom: float, colour: str, radius: float = 0) -> Shape:

@@ -1,4 +1,7 @@
-"""Count the result of a week in the database, the object store and the network traffic, not by the phone's word."""
+"""Count the result of an offline week from the database, the object store and the network traffic.
+
+What the phone reports about itself is not used.
+"""
 
 import hashlib
 import json
@@ -21,7 +24,10 @@ VERIFIED_STATE, FINISHED_STATE = "READY", "FINISHED"
 
 @dataclass
 class StoredState:
-    """One person's records in database and object store, compared with the plan. All except `counts` must be 0."""
+    """One person's records in the database and the object store, compared with the plan.
+
+    `counts` has the numbers of records. All other fields count faults and must be 0.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     lost: int = 0
@@ -45,8 +51,8 @@ async def count_stored(
 ) -> StoredState:
     """Compare the stored records of a person with the plan.
 
-    `digests` has the photos' digests by observation text, in the order in which they were taken. `assignments` are the
-    ids of the assignments to be finished, and `rated` is the number of ratings.
+    `digests` has the photos' digests, keyed by observation text. The observations are in the order in which they were
+    taken. `assignments` are the ids of the assignments to be finished, and `rated` is the number of ratings.
     """
     state = StoredState()
 
@@ -82,7 +88,7 @@ async def count_stored(
 
 
 async def _digest(store: Store, key: str) -> str | None:
-    """Return the SHA-256 of a stored object; None if there is none."""
+    """Return the SHA-256 of a stored object, or None if there is no such object."""
     digest = hashlib.sha256()
     async with store.objects.open(key) as reading:
         if reading is None:
@@ -96,8 +102,9 @@ async def _digest(store: Store, key: str) -> str | None:
 class UploadCount:
     """Counts of PUT requests and their bytes.
 
-    `sent_bytes` counts all sent bytes, `stored_bytes` those of each part once. `after_confirmation` counts the requests
-    that the phone sent after the server had confirmed the part, `after_reply` those after the phone got the store's 200.
+    `sent_bytes` counts all sent bytes. `stored_bytes` counts the bytes of each part once. `after_confirmation` counts
+    the requests that the phone sent although the server had already confirmed the part. `after_reply` counts the
+    requests that the phone sent although it had already got the store's 200 for the part.
     """
 
     puts: int
@@ -108,7 +115,7 @@ class UploadCount:
 
 
 def count_puts(requests: Sequence[Request], aborted_bytes: int, confirmed: ConfirmedParts) -> UploadCount:
-    """Count the PUT requests; `aborted_bytes` are those of requests that the phone broke off."""
+    """Count the PUT requests. `aborted_bytes` is the number of bytes of requests that the phone broke off."""
     puts = sorted((request for request in requests if request.name.startswith("PUT")), key=lambda put: put.began)
     answered_at: dict[tuple[str, str], float] = {}
     sizes: dict[tuple[str, str], int] = {}

@@ -11,12 +11,12 @@ from api.http.content_encodings import decompress
 
 MAX_REPLY_BYTES = 32 * 1024 * 1024
 WHOLE = 0
-"""Stands for a whole medium; parts are numbered from 1."""
+"""The number that means a whole medium. Parts are numbered from 1."""
 ARRIVED = frozenset({"UPLOADED", "READY"})
 
 
 class _ReplySocket:
-    """A stand-in for a socket, with the one method that `HTTPResponse` needs."""
+    """A replacement for a socket, with the one method that `HTTPResponse` needs."""
 
     def __init__(self, reply: bytes) -> None:
         self._reply = reply
@@ -26,23 +26,23 @@ class _ReplySocket:
 
 
 class ConfirmedParts:
-    """The parts of which a phone learned that they arrived.
+    """The parts that the server has confirmed to the phone.
 
-    `at` maps (medium id, part number or `WHOLE`) to the monotonic time when the phone learned it first.
+    `at` maps (medium id, part number or `WHOLE`) to the monotonic time when the phone first got the confirmation.
     """
 
     def __init__(self) -> None:
         self.at: dict[tuple[str, int], float] = {}
 
     def record(self, _name: str, reply: bytes) -> None:
-        """Record the parts of a reply that completely reached the phone."""
+        """Record the parts that a reply confirms. The reply must have reached the phone completely."""
         now = time.monotonic()
         for part in arrived_parts(_body(reply)):
             self.at.setdefault(part, now)
 
 
 def _body(reply: bytes) -> Any:
-    """Return the JSON of a reply; None if the reply is broken off."""
+    """Return the JSON of a reply, or None if the reply is cut off."""
     response = HTTPResponse(_ReplySocket(reply))  # type: ignore[arg-type]
     try:
         response.begin()
@@ -54,7 +54,7 @@ def _body(reply: bytes) -> Any:
 
 
 def arrived_parts(value: Any) -> Iterator[tuple[str, int]]:
-    """Yield (medium, part number or `WHOLE`) for everything that a reply, at any depth, says has arrived."""
+    """Yield (medium, part number or `WHOLE`) for everything that a reply confirms, at any depth of its JSON."""
     if isinstance(value, list):
         for item in value:
             yield from arrived_parts(item)

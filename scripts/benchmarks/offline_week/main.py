@@ -30,7 +30,10 @@ def week(
     photos: Annotated[int, typer.Option(min=12, help="How many photos they have together.")] = 1500,
     seed: Annotated[int, typer.Option(help="The seed of the photos, the network faults and the kills.")] = 1,
 ) -> None:
-    """Sync an offline week through a bad network. The exit code is 1 if anything is lost, doubled or sent again."""
+    """Sync an offline week through a bad network.
+
+    The exit code is 1 if anything is lost, stored twice or sent again.
+    """
     try:
         result = asyncio.run(_week(WeekPlan(observations, photos, seed)))
     except (StuckError, *START_ERRORS) as error:
@@ -47,7 +50,7 @@ async def _week(plan: WeekPlan) -> WeekReport:
 
 
 def measure_week(addresses: Addresses, plan: WeekPlan, say: Callable[[str], None]) -> WeekReport:
-    """Measure in a new database and bucket, and drop them at the end. Raise `StuckError` if the week can't finish."""
+    """Measure in a new database and bucket, and drop both at the end. Raise `StuckError` if the week can't finish."""
     name = f"week-{secrets.token_hex(8)}"
     with tempfile.TemporaryDirectory(prefix="mingcha-week-") as place:
         folder = Path(place)

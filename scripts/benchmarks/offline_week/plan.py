@@ -1,4 +1,4 @@
-"""Plan a week: the observations with their times, and photos that all differ and are as large as those of phones."""
+"""Plan a week: its observations with their times, and its photos, which all differ and are as large as phone photos."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,10 @@ START = b"\xff\xd8"
 APPLICATION = b"\xff\xef"
 """Marker of segments that every reader skips."""
 LARGE_EVERY, COPY_EVERY, KILL_EVERY = 250, 50, 60
-"""Intervals of large photos, of photos that repeat the previous one's bytes, and of killed `take` commands."""
+"""The intervals between large photos, between copies of the previous photo, and between killed `take` commands.
+
+The first two are numbers of photos, the third is a number of observations.
+"""
 ASSIGNMENTS, RATINGS = 7, 14
 
 
@@ -26,8 +29,8 @@ ASSIGNMENTS, RATINGS = 7, 14
 class WeekPlan:
     """The size of a week. The same plan gives the same observations and photos.
 
-    `ordinary` and `large` are ranges of photo sizes in bytes; `width` and `height` are pixels. `kills` is the number of
-    kills of the phone while it sends; `token_seconds` is the life of its access token.
+    `ordinary` and `large` are ranges of photo sizes in bytes. `width` and `height` are in pixels. `kills` says how
+    often the phone is killed while it sends. `token_seconds` is the lifetime of the phone's access token.
     """
 
     observations: int = 500
@@ -60,13 +63,13 @@ class WeekPlan:
         return WeekShot(number, size, is_copy=not is_large and number > 3 and number % self._interval(COPY_EVERY) == 0)
 
     def _interval(self, usual: int) -> int:
-        """Shorten an interval for a small week, so that it has at least one of each kind."""
+        """Shorten an interval for a small week, so that even a small week has large photos, copies and kills."""
         return min(usual, max(self.observations, 4))
 
 
 @dataclass(frozen=True)
 class WeekShot:
-    """A photo; with `is_copy` it repeats the bytes of the previous one."""
+    """A photo. If `is_copy` is true, the photo has the same bytes as the previous photo."""
 
     number: int
     byte_size: int
@@ -75,7 +78,10 @@ class WeekShot:
 
 @dataclass(frozen=True)
 class WeekObservation:
-    """The input of one observation, `ago` before the week's end. `is_killed` means that the first attempt is killed."""
+    """The input of one observation, which is taken `ago` before the end of the week.
+
+    `is_killed` means that the first attempt to take it is killed.
+    """
 
     number: int
     ago: timedelta
@@ -93,7 +99,10 @@ class WeekObservation:
 
 @dataclass
 class WeekPhotos:
-    """Makes the photos, and records their digests in order, by the observation's text, and their total bytes."""
+    """Makes the photos, and records their total size and their digests.
+
+    `digests` is keyed by the observation's text. Each list is in the order of the photos.
+    """
 
     plan: WeekPlan
     folder: Path

@@ -1,4 +1,7 @@
-"""Run the week: fill a phone offline, then sync it through a bad network while phone and server are killed."""
+"""Run the week: fill a phone offline, then sync the phone through a bad network.
+
+Meanwhile, the phone and the server's processes are killed several times.
+"""
 
 import asyncio
 import secrets
@@ -27,7 +30,7 @@ SYNC_SECONDS = 300
 LATE_SECONDS = 0.4
 KILLED = -9
 DELIVERED, TRY_LATER, SIGN_IN = 0, 3, 4
-"""Exit codes of the phone's commands, of which `KILLED` is the signal's."""
+"""Exit codes of the phone's commands. If a signal kills a command, its exit code is `KILLED`."""
 FAULTS = (
     NetworkFault.LOSE,
     NetworkFault.HALVE,
@@ -46,7 +49,7 @@ OUTAGE_REQUESTS, OUTAGE_SHARE = 6, 0.004
 
 @dataclass
 class RunLog:
-    """Events that the networks don't record. `rated` is the number of ratings; `receipts` is JSON."""
+    """Events that the networks don't record. `rated` is the number of ratings, and `receipts` is JSON."""
 
     taking_seconds: float = 0.0
     delivery_seconds: float = 0.0
@@ -59,7 +62,10 @@ class RunLog:
 
 
 class FaultPlan:
-    """Chooses random faults, and at given request counts a planned kill of the phone or of a server process."""
+    """Chooses a fault for each request: usually at random, but at given request counts a planned kill.
+
+    A planned kill kills the phone or a server process.
+    """
 
     def __init__(self, seed: int, kills: dict[int, Callable[[], NetworkFault]]) -> None:
         self._random = Random(seed)  # noqa: S311  repeatable values, no secret
@@ -124,7 +130,10 @@ class WeekRun:
         self.log.receipts = self._do("receipts", "--json")
 
     async def _assign(self, address: str) -> list[str]:
-        """Assign windows to inspect again. The phone pulls the assignments before it goes offline."""
+        """Assign windows (service counters) to inspect again.
+
+        The phone pulls the assignments before it goes offline.
+        """
         ids: list[str] = []
         async with httpx.AsyncClient(base_url=address, timeout=60) as client:
             officer = MeasuredDevice(client)
@@ -162,7 +171,7 @@ class WeekRun:
                 self._say(f"{observation.number} of {plan.observations} observations are on the phone.")
 
     def _other_operations(self) -> list[list[str]]:
-        """Return the commands for ratings and answers, to spread over the week."""
+        """Return the commands for ratings and answers, which are spread over the week."""
         month = f"{clock().astimezone(BEIJING):%Y-%m}"
         answers = [["accept", id] for id in self.log.assignments]
         answers += [["finish", id, "--result", "已复查，窗口在岗。"] for id in self.log.assignments]
@@ -172,21 +181,25 @@ class WeekRun:
         return answers + [["rate", window.code, "--score", str(60 + n), *options] for n, window in enumerate(windows)]
 
     def _queue(self, arguments: list[str], ahead: timedelta) -> None:
-        """Run a command that queues an operation. An answer tries to sync after it is stored, which kills the phone."""
+        """Run a command that queues an operation.
+
+        A command that queues an answer also tries to sync after it has stored the answer. The network kills the phone
+        at this attempt.
+        """
         if arguments[0] == "rate":
             self._do(*arguments, ahead=ahead)
         elif self._run(*arguments, ahead=ahead) == KILLED:
             self.log.phone_deaths += 1
 
     def _kill_while(self, arguments: list[str], ahead: timedelta, moment: int) -> None:
-        """Run a command that is killed. The caller repeats it, and the phone skips what it has stored already."""
+        """Run a command and kill it. The caller runs it again, and the phone skips what it has stored already."""
         if self._run(*arguments, ahead=ahead, kill_at=moment) == KILLED:
             self.log.phone_deaths += 1
 
     # Through the bad network
 
     def _deliver(self) -> None:
-        """Sync until everything is delivered. After the second kill of the phone, its session ends."""
+        """Sync until everything is delivered. When the phone is killed for the second time, its session ends too."""
         deadline = time.monotonic() + MAX_DELIVERY_SECONDS
         session_ends = iter([False, True, *(False for _ in range(self._plan.kills))])
         self.objects.choose_fault = FaultPlan(self._plan.seed, self._plan_kills())
@@ -209,7 +222,10 @@ class WeekRun:
                 raise StuckError(f"The phone ended with {code}: {self._output.read_text()[-2000:]}")
 
     def _plan_kills(self) -> dict[int, Callable[[], NetworkFault]]:
-        """Return the kills by request count: kills of the phone, and between them kills of server processes."""
+        """Return the planned kills, keyed by request count.
+
+        Kills of server processes come between kills of the phone.
+        """
         photos = self._plan.photos
         kills: dict[int, Callable[[], NetworkFault]] = {}
         for number in range(1, self._plan.kills + 1):
@@ -220,7 +236,7 @@ class WeekRun:
         return kills
 
     def _kill_server(self, module: str) -> NetworkFault:
-        """Kill a server process, and let the request pass."""
+        """Kill a server process. The request itself passes."""
         self._product.kill(module)
         return NetworkFault.PASS
 

@@ -1,4 +1,7 @@
-"""Run the product of a week: `scripts/run` on given engines, with a county of the demo; its processes can be killed."""
+"""Run the product for the week: `scripts/run` on given engines, with a county of the demo.
+
+The processes of the product can be killed.
+"""
 
 import asyncio
 import contextlib
@@ -36,7 +39,10 @@ class StuckError(Exception):
 
 @dataclass(frozen=True)
 class County:
-    """The inspector, an officer, the windows to inspect, and the monitoring point for which the inspector rates."""
+    """The people, windows (service counters) and monitoring point of a county that the week needs.
+
+    The windows are to be inspected, and the inspector rates for the monitoring point.
+    """
 
     inspector_id: str
     officer: str
@@ -46,7 +52,7 @@ class County:
 
 @dataclass
 class Product:
-    """`scripts/run` in its own process; `run_on_store` accesses its data directly."""
+    """`scripts/run` as a child process. `run_on_store` accesses the stored data directly."""
 
     addresses: Addresses
     database: str
@@ -69,7 +75,10 @@ class Product:
         return asyncio.run(run())
 
     def load(self) -> County:
-        """Fill an empty database. The inspector is also a monitor, so that one outbox has operations of every kind."""
+        """Fill an empty database.
+
+        The inspector is also a monitor, so that one person's outbox has operations of every kind.
+        """
 
         async def load(store: Store) -> County:
             await store.objects.make_bucket()
@@ -84,7 +93,7 @@ class Product:
         return self.run_on_store(load)
 
     def start(self, **environment: str) -> str:
-        """Start, and return the address once it serves. Raise `StuckError` if it doesn't."""
+        """Start the product, and return its address once it serves. Raise `StuckError` if it doesn't serve."""
         log = self.folder / "product.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
         own = self.addresses.environment() | {"MINGCHA_MONGO_DATABASE": self.database, "PYTHONPATH": str(ROOT)}
@@ -111,7 +120,7 @@ class Product:
             self._process.wait()
 
     def drop(self) -> None:
-        """Drop its database and its bucket."""
+        """Drop the product's database and bucket."""
 
         async def drop(store: Store) -> None:
             await store.mongo.drop()
@@ -120,7 +129,7 @@ class Product:
         self.run_on_store(drop)
 
     def kill(self, module: str) -> None:
-        """Send SIGKILL to its process that runs that module; `scripts/run` starts it again."""
+        """Send SIGKILL to the product's process that runs `module`. `scripts/run` then starts that process again."""
         assert self._process  # noqa: S101  it was started
         for tasks in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
             for pid in tasks.read_text().split():
