@@ -67,9 +67,10 @@ class Levels:
         return level >= self.oldest or today <= self.until.get(level, date.min)
 
     def next_level(self, until: date | None) -> "Levels":
-        """Return the levels after a change: `current` is one higher.
+        """Return the levels after a change. `current` is one higher.
 
-        If `until` is given, only the new level is supported, and the levels supported so far still work until that day.
+        If `until` is given, only the new level is fully supported. The levels supported so far still work until that
+        day.
         """
         current = self.current + 1
         if until is None:
@@ -133,7 +134,10 @@ def retire(
 
 
 def broken_documents(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: int) -> Iterator[str]:
-    """Yield the errors of retired documents that phones may still send but that are no longer valid under the SDL."""
+    """Check the retired documents that phones may still send.
+
+    Yield the errors of documents that the SDL does not accept.
+    """
     schema = build_schema(sdl)
     for document in documents:
         if document["level"] >= oldest or document["name"] in OUTBOX:

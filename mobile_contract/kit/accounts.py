@@ -59,7 +59,7 @@ class Person:
     async def ask(self, operation: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send an operation, and return the first root field's value.
 
-        Raise `BrokenClauseError` if the value is missing or a refusal.
+        Raise `BrokenClauseError` if the value is missing, or if it is a refusal.
         """
         answer = await self.send(operation, variables)
         value = answer.root
@@ -135,7 +135,7 @@ def new_answer(assignment_id: str) -> dict[str, Any]:
 
 
 def new_note_edit(assignment_id: str, value: str = "[conformance kit 一致性检查]", **fields: Any) -> dict[str, Any]:
-    """Make an edit of an assignment's working note. By its running number, it is the first edit of a device."""
+    """Make an edit of an assignment's working note. Its running number is 1, so it is the first edit of a device."""
     edit = {"id": new_id("evt"), "assignmentId": assignment_id, "field": "WORKING_NOTE", "value": value}
     return edit | {"baseVersion": 0, "editedAt": _now(), "deviceSequence": 1} | fields
 
@@ -146,7 +146,10 @@ def _now() -> str:
 
 @dataclass
 class Party:
-    """The accounts that the kit was given: `user` and `other` are inspectors. `seconds` is the limit of a slow step."""
+    """The accounts that the kit was given. `user` and `other` are inspectors.
+
+    `seconds` is how long the kit waits for a slow step.
+    """
 
     server: HttpClient
     user: Person

@@ -90,7 +90,7 @@ async def examine(
 
 
 def _read_passwords(file: Path | None, names: Sequence[str]) -> dict[str, str]:
-    """Return the passwords by user name.
+    """Return the passwords, keyed by user name.
 
     Raise `ValueError` unless there is one password for all accounts, or one for each account.
     """

@@ -74,5 +74,5 @@ def junit(findings: Sequence[ClauseResult], url: str) -> bytes:
 
 
 def _printable(text: str) -> str:
-    """Replace characters that XML and terminals can't show: control characters and halves of emojis."""
+    """Replace characters that XML and terminals can't show, namely control characters and halves of emojis."""
     return "".join(sign if sign.isprintable() else "�" for sign in text)

@@ -23,7 +23,9 @@ from mobile_contract.kit.results import BrokenClauseError, ClauseResult, ClauseV
 
 
 def select_clauses(only: Sequence[str]) -> list[Clause]:
-    """Return the clauses with these numbers or chapter letters, or all if `only` is empty, in the protocol's order.
+    """Return the clauses with these numbers or chapter letters, in the protocol's order.
+
+    If `only` is empty, return all.
 
     Raise `ValueError` for an unknown number or letter.
     """
@@ -43,7 +45,10 @@ async def run_clauses(party: Party, clauses: Sequence[Clause]) -> AsyncIterator[
 
 
 def exit_code(findings: Sequence[ClauseResult]) -> int:
-    """Return 0 if all clauses hold, 1 if any is broken, else 4 if the kit itself failed, 3 if some were not run."""
+    """Return the exit code: 0 if all clauses hold, 1 if any clause is broken.
+
+    If no clause is broken, return 4 if the kit itself failed, otherwise 3 if some clauses were not run.
+    """
     verdicts = {finding.verdict for finding in findings}
     for verdict, code in ((ClauseVerdict.BROKEN, 1), (ClauseVerdict.KIT_ERROR, 4), (ClauseVerdict.NOT_RUN, 3)):
         if verdict in verdicts:

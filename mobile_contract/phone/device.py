@@ -124,11 +124,12 @@ class PhoneDevice:
             stores.relock(self.place, lock.with_device(self.key, secret_of(session.device_secret)))
 
     def take(self, files: Sequence[Path], content: Content, *, together: bool, again: bool) -> TakenFiles:
-        """Copy files, and save one observation for each file, or one for all files if `together`. Save all or none.
+        """Copy files, and save one observation for each file.
 
-        Skip files whose bytes were taken before, unless `again`.
-        If the process is killed, a second call with the same files takes the missing ones.
-        Raise `UsageError`, or `OSError` if the disk is full.
+        If `together` is true, save one observation for all files.
+
+        Save all or none. Skip files whose bytes were taken before, unless `again` is true. If the process is killed, a
+        second call with the same files takes the missing ones. Raise `UsageError`, or `OSError` if the disk is full.
         """
         self._sweep()
         taken = TakenFiles([], [], [])

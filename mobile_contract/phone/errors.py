@@ -17,7 +17,10 @@ from typing import Any
 RETRY_LATER = "RETRY_LATER"
 SIGN_IN_AGAIN = "SIGN_IN_AGAIN"
 FOR_PEOPLE = frozenset({"FIX_AND_RESEND", "DISCARD"})
-"""Next steps that only a person can take: the phone no longer sends the item. Any other next step means: try later."""
+"""Next steps that only a person can take. The phone no longer sends the item.
+
+After any other next step, the phone tries again later.
+"""
 
 
 class PhoneError(Exception):
@@ -48,7 +51,10 @@ class DamagedStoreError(PhoneError):
 
 
 class UnreachableError(PhoneError):
-    """The server or the object store does not answer. `seconds` is the pause that it asked for, or None."""
+    """The server or the object store does not answer.
+
+    `seconds` is the pause that the server or store asked for. It is None if neither asked for a pause.
+    """
 
     exit_code = 3
 

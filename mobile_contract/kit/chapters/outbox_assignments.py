@@ -94,7 +94,7 @@ def _new_edit(given: AssignedCase, value: str, seconds: int, field: str = "WORKI
 
 
 async def _send_edit(person: Person, edit: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Send an edit that the server must accept. Return the assignment's notes by field."""
+    """Send an edit that the server must accept. Return the assignment's notes, keyed by field."""
     [result] = (await person.ask("EditAssignmentNotes", {"input": {"edits": [edit]}}))["results"]
     require(not result["refusal"], f"EditAssignmentNotes {edit}", "no refusal", result)
     return {note["field"]: note for note in result["assignment"]["notes"]}

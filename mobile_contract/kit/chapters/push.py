@@ -93,7 +93,7 @@ async def check_resume(party: Party) -> str:
 
 
 async def _receive_all(party: Party, connection: Any, waiting: set[str], request: str) -> None:
-    """Receive events until all of `waiting` were reported."""
+    """Receive events until they have reported all ids in `waiting`."""
     missing = set(waiting)
     try:
         async with asyncio.timeout(party.seconds):

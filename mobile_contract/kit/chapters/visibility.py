@@ -104,7 +104,10 @@ async def _check_subscriptions(party: Party, other: Person) -> None:
 
 
 async def _receive_ids(connection: Any, wants: bool, ids: set[str], seconds: float) -> set[str]:
-    """Return the ids that the subscriptions report. If `wants`, wait for all of `ids`, else listen for a second."""
+    """Return the ids that the subscriptions report.
+
+    If `wants` is true, wait for all of `ids`. Otherwise listen for one second.
+    """
     heard: set[str] = set()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds if wants else 1.0):

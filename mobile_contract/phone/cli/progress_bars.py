@@ -15,7 +15,7 @@ WIDTH = 30
 
 
 class TwoColourBar(ProgressColumn):
-    """Green: confirmed by the server. Yellow: sent by the phone. The rest is still to be sent."""
+    """A bar in three colours. Green is confirmed by the server, yellow is sent by the phone, grey is not sent yet."""
 
     def render(self, task: Task) -> Text:
         total = max(task.total or 0, 1)
@@ -27,7 +27,10 @@ class TwoColourBar(ProgressColumn):
 
 
 class ByteCounts(ProgressColumn):
-    """The sent bytes. The bar of the total also shows the confirmed bytes: a confirmed medium's own bar disappears."""
+    """The number of sent bytes.
+
+    The bar of the total also shows the confirmed bytes, because the bar of a confirmed medium disappears.
+    """
 
     def render(self, task: Task) -> Text:
         text = Text(f"sent 已发 {size(int(task.completed))}")

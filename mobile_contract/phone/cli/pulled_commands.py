@@ -1,4 +1,4 @@
-"""Define the commands that read pulled records, online or offline; `--now` pulls first."""
+"""Define the commands that read pulled records. They work offline. Their option `--now` pulls changes first."""
 
 import asyncio
 from collections.abc import Callable

@@ -17,7 +17,8 @@ class Backoff:
     def wait(self, failed: int, *, asked: float | None = None) -> float:
         """Return the seconds to wait after failure number `failed`, counted from 1. Up to half of the pause is random.
 
-        `asked` is the pause that the other side asked for. The result is at least as long, up to `longest_seconds`.
+        `asked` is the pause that the other side asked for. The phone waits at least so long, but at most
+        `longest_seconds`.
         """
         longest = min(self.longest_seconds, self.first_seconds * 2.0 ** min(failed - 1, 30))
         pause: float = longest / 2 + _random.uniform(0, longest / 2)

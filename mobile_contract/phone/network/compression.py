@@ -10,7 +10,7 @@ from typing import Any
 import zstandard
 
 MIN_BYTES = 1024
-"""Shorter bodies stay plain: they fit into one packet either way."""
+"""Shorter bodies stay uncompressed, because they fit into one network packet anyway."""
 UNREADABLE_STATUSES = frozenset({400, 415})
 """Statuses of answers to an unreadable body: 415 if the server knows content encodings, 400 if it expects JSON."""
 
@@ -28,7 +28,7 @@ class EncodedBody:
 
 
 def encode_body(payload: dict[str, Any], *, packed: bool) -> EncodedBody:
-    """Encode the payload as JSON. If it may be `packed` and is long enough, compress it with zstd."""
+    """Encode the payload as JSON. If `packed` is true and the JSON is long enough, compress it with zstd."""
     content = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/json"}
     if packed and len(content) > MIN_BYTES:

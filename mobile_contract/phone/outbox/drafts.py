@@ -100,7 +100,10 @@ def compose(
 
 
 def read_instant(text: str | None) -> str | None:
-    """Parse an ISO 8601 time. If it has no UTC offset, add this device's offset. Raise `UsageError`."""
+    """Parse an ISO 8601 time. If it has no UTC offset, add this device's offset.
+
+    Raise `UsageError` if the text has another form.
+    """
     if text is None:
         return None
     try:

@@ -59,13 +59,13 @@ class Medium:
 
     @property
     def bytes_sent(self) -> int:
-        """Return the bytes that the store has, as far as the phone knows."""
+        """Return the number of bytes that the store has, as far as the phone knows."""
         is_whole = self.state in {MediumState.SENT, MediumState.CONFIRMED, MediumState.READY}
         return self.byte_size if is_whole else self.bytes_arrived
 
     @property
     def bytes_verified(self) -> int:
-        """Return the bytes that the server has read and found correct."""
+        """Return the number of bytes that the server has read and found correct."""
         return self.byte_size if self.state is MediumState.READY else 0
 
     def as_json(self) -> dict[str, Any]:

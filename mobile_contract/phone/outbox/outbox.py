@@ -127,9 +127,9 @@ class Outbox:
             database.execute(f"DELETE {condition}", (id,))
 
     def forget(self, *, but: Collection[str] = ()) -> list[OutboxObservation]:
-        """Delete the texts and file names of fully verified observations, except the ids in `but`.
+        """Delete the texts and file names of fully verified observations, except those with an id in `but`.
 
-        Return these observations as they were before. Receipts and digests stay.
+        Return the observations as they were before the deletion. Receipts and digests stay.
         """
         through = [
             observation for observation in self.observations() if observation.is_through and observation.id not in but
@@ -178,13 +178,13 @@ class Outbox:
         return [item for item in media if not states or item.state in states]
 
     def receipts(self) -> list[DatabaseRow]:
-        """Return id, sequence, draft, receipt and forgotten of each observation with a receipt, even a deleted one."""
+        """Return a row for each observation with a receipt. Observations that `forget` has deleted are included."""
         return self.rows(
             "SELECT id, sequence, draft, receipt, forgotten FROM observations WHERE receipt IS NOT NULL ORDER BY sequence"
         )
 
     def unsent_sequences(self) -> set[int]:
-        """Return the running numbers of observations without a receipt: queued, refused or discarded."""
+        """Return the running numbers of observations without a receipt. They are queued, refused or discarded."""
         rows = self.rows(
             "SELECT sequence FROM observations WHERE state <> 'ACCEPTED' UNION SELECT sequence FROM discarded"
         )
@@ -236,7 +236,7 @@ class Outbox:
         self._set_state([id], MediumState.SENDING, "attempts = attempts + 1")
 
     def set_parts(self, id: str, spans: Sequence[ByteRange]) -> None:
-        """Store the parts into which the server divided an upload. Drop the earlier parts: the store may lack them."""
+        """Store the parts of a divided upload. Drop the earlier parts, because the store may lack them."""
         with self.transaction() as database:
             database.execute("DELETE FROM parts WHERE medium_id = ?", (id,))
             rows = [(id, span.number, span.start, span.byte_size) for span in spans]

@@ -1,10 +1,10 @@
 """Encrypt a file in chunks, so that any range can be read alone and every change is detected.
 
-An encrypted file is 16 random bytes of salt, then chunks of 64 KiB. The last chunk can be shorter.
-Each chunk is encrypted with AES-256-GCM and followed by its tag of 16 bytes.
-The file's own key is derived (HKDF-SHA-256) from the given key, the salt and the file's name.
-The nonce is the chunk's number, then a byte that is 1 for the last chunk and 0 for all others.
-So a chunk that was moved within the file or to another file doesn't decrypt. Nor does the end of a truncated file.
+An encrypted file is 16 random bytes of salt, then chunks of 64 KiB. The last chunk can be shorter. Each chunk is
+encrypted with AES-256-GCM and followed by its tag of 16 bytes. The file's own key is derived (HKDF-SHA-256) from the
+given key, the salt and the file's name. The nonce is the chunk's number, then a byte that is 1 for the last chunk and 0
+for all others. So a chunk that was moved within the file or to another file doesn't decrypt. If the file was truncated,
+the chunk that is now the last doesn't decrypt.
 """
 
 from collections.abc import Iterable, Iterator

@@ -137,7 +137,10 @@ class Lock:
         return self._unwrap(stretched, self.by_password, "password")
 
     def unwrap_with_device(self, secret: bytes) -> StoreKey | None:
-        """Return the key, or None if the secret belongs to another person or device, or no secret wraps the key yet."""
+        """Return the key. Return None if the secret belongs to another person or device.
+
+        Return None also if no device secret wraps the key yet.
+        """
         return self._unwrap(derive_key(secret, "device secret"), self.by_device, "device") if self.by_device else None
 
     def with_password(self, key: StoreKey, password: str) -> "Lock":

@@ -106,7 +106,7 @@ class Originals:
         sync_folder(self.folder)
 
     def verify(self, file: str, sha256: str, spans: Sequence[ByteRange] = ()) -> dict[int, str]:
-        """Hash a copy before it is sent. Return the SHA-256 of each span by number.
+        """Hash a copy before it is sent. Return the SHA-256 of each span, keyed by the span's number.
 
         Raise `PhotoChangedError` if the whole copy doesn't have the digest `sha256`, or can't be read.
         """

@@ -75,7 +75,7 @@ class NoteSubmission(OperationSubmission):
     def record_results(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
         """Store the merged notes in the assignment, then the results.
 
-        In this order, the phone shows an edit even before the next pull.
+        Because of this order, the phone shows an edit at all times, even before the next pull.
         """
         for result in payload["results"]:
             if assignment := result.get("assignment"):
@@ -158,7 +158,7 @@ def _restoring_edit(assignment_id: str, restores: str, notes: dict[NoteField, No
 
 
 def read_day(text: str) -> str:
-    """Read a date such as 2026-12-01. Raise `UsageError`."""
+    """Read a date such as 2026-12-01. Raise `UsageError` if the text is not such a date."""
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:

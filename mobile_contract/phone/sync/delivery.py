@@ -122,7 +122,7 @@ class Delivery:
     async def until_through(self, seconds: float) -> None:
         """Repeat passes until nothing is left to send or verify. Pauses grow while nothing changes.
 
-        Stop after `seconds`: then raise the last `PhoneError`, or `UnverifiedError` if media are not verified yet.
+        Stop after `seconds`. Then raise the last `PhoneError`, or `UnverifiedError` if media are not verified yet.
         """
         deadline = time.monotonic() + seconds
         unchanged = 0

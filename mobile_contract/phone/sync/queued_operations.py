@@ -120,7 +120,9 @@ class OperationQueue:
     def forget(self) -> int:
         """Delete the content of finished operations, so that a finder of the phone can't read who rated whom.
 
-        Receipts stay. Return the number of operations.
+        Receipts stay.
+
+        Return the number of operations whose content was deleted.
         """
         through = self.finished()
         with self._outbox.transaction() as database:

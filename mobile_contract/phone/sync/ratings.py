@@ -28,9 +28,10 @@ class RatingSubmission(OperationSubmission):
 def compose(
     unit: str, point: str, month: str | None, *, score: int | None, grade: str | None, reason: str | None
 ) -> dict[str, Any]:
-    """Compose the draft of a rating. Without `month`, use the current month in Beijing. Raise `UsageError`.
+    """Compose the draft of a rating. Without `month`, use the current month in Beijing.
 
     The timestamp in the rating's id is the start of the month, so that the id doesn't reveal when the rating was made.
+    Raise `UsageError` unless exactly one of `score` and `grade` is given, or if `month` has another form.
     """
     if (score is None) == (grade is None):
         raise UsageError("Give either --score or --grade.", "请填写分值或等级，二者选一。")

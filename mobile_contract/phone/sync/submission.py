@@ -116,7 +116,10 @@ class Submission:
 def _sort_refusal(
     id: str, refusal: ServerRefusedError
 ) -> tuple[dict[str, ServerRefusedError], dict[str, ServerRefusedError]]:
-    """Return the refusal by id, in the first mapping if a person must look at it, or in the second to try again."""
+    """Return two mappings, one of which contains the refusal, keyed by id.
+
+    The refusal is in the first mapping if a person must look at it, and in the second if the phone tries again.
+    """
     return ({id: refusal}, {}) if refusal.next_step in FOR_PEOPLE else ({}, {id: refusal})
 
 

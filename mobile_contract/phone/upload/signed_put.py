@@ -20,7 +20,7 @@ MARGIN_SECONDS = 30.0
 """Renew a slot this long before it expires, or when a quarter of its lifetime is left, whichever is later."""
 
 PRECONDITION_FAILED = 412
-"""The HTTP status if the object exists already: an earlier attempt succeeded, but its reply was lost."""
+"""The HTTP status if the object exists already, because an earlier attempt succeeded and only its reply was lost."""
 
 
 class SlotRefusedError(Exception):

@@ -183,9 +183,11 @@ class Uploader:
             slot = None
 
     async def _verify_copy(self, medium: Medium) -> dict[int, str]:
-        """Verify the phone's copy. Return the SHA-256 of each part by number, if the server has split the upload.
+        """Verify the phone's copy.
 
-        Raise `PhotoChangedError`.
+        If the server has split the upload, return the SHA-256 of each part, keyed by number.
+
+        Raise `PhotoChangedError` if the copy is missing or changed.
         """
         spans = self._outbox.spans(medium.id)
         return await asyncio.to_thread(self._originals.verify, medium.file, medium.sha256, spans)
@@ -193,7 +195,7 @@ class Uploader:
     async def _request_slot(self, medium: Medium, digests: Mapping[int, str], cut: int | None) -> Slot | None:
         """Request a new slot. Return None if the store has the bytes already. Raise `ServerRefusedError`.
 
-        `cut` is the wished part size, or None if a part has arrived.
+        `cut` is the part size that the phone asks for. It is None if a part has arrived already.
         """
         parts = [{"number": number, "sha256": digest} for number, digest in digests.items()]
         request = {"mediaId": medium.id, "parts": parts if len(parts) <= MAX_DIGESTS else [], "partBytes": cut}

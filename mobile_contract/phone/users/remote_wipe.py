@@ -1,4 +1,7 @@
-"""Verify the server's orders to erase a person's data (远程清除), with the device secret that it gave at sign-in."""
+"""Verify the server's orders to erase a person's data (远程清除).
+
+The server proves an order with the device secret that it gave the phone at sign-in.
+"""
 
 import base64
 import hmac

@@ -70,7 +70,10 @@ class Session:
         return self.refresh_token is not None
 
     def is_of(self, user_name: str, url: str | None) -> bool:
-        """Return whether the session belongs to this user name, and to the server at `url` unless that is None."""
+        """Return whether the session belongs to this user name.
+
+        If `url` is not None, it must also belong to that server.
+        """
         is_there = url is None or endpoint_of(url) == self.endpoint
         return is_there and _normalise(user_name) == _normalise(self.user_name)
 

@@ -152,7 +152,7 @@ class UserStores:
             _overwrite(former)
 
     def erase(self, place: StoreLocation) -> None:
-        """Erase one store for good. Erase its keys first: without them, the rest is unreadable."""
+        """Erase one store for good. Erase its keys first, because the rest is unreadable without them."""
         _blank(place.keys)
         going = place.root.with_name(f"{place.id}{_GOING}")
         place.root.rename(going)
