@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the session's folder in the main process (xdist's controller, if any); workers inherit its name."""
+    """Make the session's folder in the main process. With xdist that is the controller; workers inherit the name."""
     if not hasattr(config, "workerinput"):
         config.stash[SESSION] = Path(tempfile.mkdtemp(prefix="mingcha-tests-"))
         os.environ["MINGCHA_TEST_FOLDER"] = str(config.stash[SESSION])
@@ -63,14 +63,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the session's folder, unless there are engines: they end after this process and remove it themselves."""
+    """Remove the session's folder unless engines were started.
+
+    Engines end after this process, and then they remove the folder themselves.
+    """
     folder = config.stash.get(SESSION, None)
     if folder and not (folder / "log").exists():
         shutil.rmtree(folder)
 
 
 def pytest_collection_finish() -> None:
-    """Exclude the collected tests from later garbage collections: they are half a million lasting objects."""
+    """Exclude the collected tests from garbage collections, because they are half a million lasting objects."""
     gc.freeze()
     gc.enable()
 
@@ -98,7 +101,10 @@ def engines() -> Addresses:
 
 
 def _start(folder: Path, log: Path) -> None:
-    """Start the engines in a session of their own: they outlive the test process, and end after the test session."""
+    """Start the engines in a POSIX session of their own, because they must outlive this process.
+
+    They end when the main process of the test session has ended.
+    """
     os.posix_spawn(
         sys.executable,
         [sys.executable, "-m", "tests.support.engines", str(folder), os.environ["MINGCHA_TEST_SESSION"]],
@@ -131,9 +137,10 @@ def databases() -> list[str]:
 
 @pytest.fixture
 async def mongo(engines: Addresses, driver: str, databases: list[str]) -> AsyncIterator[Mongo]:
-    """Provide an empty database for one test; it may have the product's indexes from an earlier test.
+    """Provide an empty database for one test. It may have the product's indexes, made for an earlier test.
 
-    Making indexes takes longer than most tests, and each is a file that the server keeps open for minutes.
+    Databases are used again because making indexes takes longer than most tests, and because each index is a file that
+    the server keeps open for minutes.
     """
     name = databases.pop() if databases else f"test_{uuid.uuid4().hex}"
     made = Mongo(engines.mongo_url, name, driver=driver)
@@ -154,7 +161,10 @@ async def emptied(mongo: Mongo) -> None:
 
 
 async def filled(mongo: Mongo, names: list[str]) -> list[str]:
-    """Return the collections that hold documents, in one command: a test writes to few of them."""
+    """Return the names of those collections that contain documents. This takes one command.
+
+    A test writes to few collections, so only few must be emptied.
+    """
     if not names:
         return []
     first = {name: [{"$limit": 1}, {"$project": {"_id": {"$literal": name}}}] for name in names}
@@ -165,7 +175,7 @@ async def filled(mongo: Mongo, names: list[str]) -> list[str]:
 
 @pytest.fixture(scope="session")
 def objects(engines: Addresses) -> Iterator[ObjectStore]:
-    """Share the connections to the session's object store: making them takes longer than most tests."""
+    """Share the connections to the session's object store, because making connections takes longer than most tests."""
     made = engines.store()
     yield made
     made.close()
@@ -173,7 +183,7 @@ def objects(engines: Addresses) -> Iterator[ObjectStore]:
 
 @pytest.fixture(scope="session")
 def buckets() -> list[str]:
-    """Return the names of unused buckets, as they were made."""
+    """Return the names of buckets that exist and that no test has touched."""
     return []
 
 
@@ -205,7 +215,7 @@ async def kept(mongo: Mongo, store: ObjectStore) -> Store:
 
 @pytest.fixture
 async def system(engines: Addresses) -> AsyncIterator[Mongo]:
-    """Connect to the session's mongod as the user that may switch on its fail points, for one test at a time."""
+    """Connect to the session's mongod as the user who may switch on fail points. One test at a time may do so."""
     session = Path(os.environ["MINGCHA_TEST_FOLDER"])
     port = int(engines.mongo_url.rsplit(":", 1)[1].split("/")[0])
     with (session / "fail-points").open("w") as lock:
@@ -278,7 +288,7 @@ def terminal(spawner: Spawner, served: RunningProduct, inspector: str, tmp_path:
 
 @pytest.fixture(scope="session")
 def conforming(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProduct]:
-    """Run a product for the conformance kit: tokens last as in production, upload slots expire after seconds."""
+    """Run a product for the conformance kit. Tokens last as in production, but upload slots expire after seconds."""
     settings = {"MINGCHA_S3_PUBLIC_ENDPOINT": engines.s3_endpoint, "MINGCHA_UPLOAD_SLOT_SECONDS": "6"}
     made = RunningProduct(engines, tmp_path_factory.mktemp("conforming"), **settings)
     yield made

@@ -45,7 +45,7 @@ async def offer_case(world: World, to: str = "supervisor", **fields: Any) -> tup
 async def assign_case(
     world: World, to: str = "supervisor", case_id: str | None = None, by: str = "officer"
 ) -> tuple[str, str]:
-    """Offer a case, a new one by default, to a person, and return the ids of the case and the assignment."""
+    """Offer a case to a person, and return the ids of the case and the assignment. By default the case is new."""
     case_id = case_id or (await world.open_case())["id"]
     id = new_id("asg")
     given = {"id": id, "caseId": case_id, "assigneeId": world.people[to].id}

@@ -26,7 +26,7 @@ DECK = (*3 * ["api.server.serve"], *3 * ["api.server.worker"], *4 * ["mongod"], 
 
 
 def processes() -> dict[int, tuple[int, str]]:
-    """Return every running process: pid to parent's pid and name. The name of a Python process is its module."""
+    """Return each running process's parent pid and name, keyed by pid. A Python process has its module's name."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -41,7 +41,7 @@ def processes() -> dict[int, tuple[int, str]]:
 
 
 def below(ancestor: int) -> dict[int, str]:
-    """Return all descendants of a process: pid to name."""
+    """Return the names of all descendants of a process, keyed by pid."""
     running = processes()
     found: dict[int, str] = {}
     parents = {ancestor}
@@ -53,7 +53,7 @@ def below(ancestor: int) -> dict[int, str]:
 
 @dataclass
 class ChaosStack:
-    """`scripts.run` on one data folder and one port, restarted after each kill.
+    """`scripts.run` on one data folder and one port. It is started again whenever it is killed.
 
     `notes` is the log. `calm` is set when the killing has ended.
     """
@@ -77,7 +77,7 @@ class ChaosStack:
         self.notes.append(f"{time.monotonic() - self._begun:7.2f} s  {text}")
 
     async def start(self) -> None:
-        """Start it and wait until it serves."""
+        """Start `scripts.run` and wait until it serves."""
         self._spawn()
         self.address = await asyncio.to_thread(self.run.serving)
         self.note("serves")
@@ -87,7 +87,7 @@ class ChaosStack:
         self._runs.append(Run(self.data, f"--port={port}", "--no-demo", "--workers=2", **self.environment))
 
     async def stop(self) -> None:
-        """Stop it as Ctrl-C does, and check that all its processes end."""
+        """Stop `scripts.run` as Ctrl-C does, and wait for its processes. Add those that don't end to `orphans`."""
         tree = below(self.run.process.pid)
         self.run.process.send_signal(signal.SIGINT)
         await asyncio.to_thread(self.run.ended)
@@ -100,7 +100,10 @@ class ChaosStack:
                 run.process.wait()
 
     async def torment(self, random: Random, seconds: float) -> None:
-        """Kill what each card of a shuffled deck names: one whole deck, then more until `seconds` have passed."""
+        """Kill the process that each card of a shuffled deck names.
+
+        Go through one whole deck, and through further decks until `seconds` have passed.
+        """
         until = time.monotonic() + seconds
         while True:
             for card in random.sample(DECK, len(DECK)):
@@ -113,7 +116,7 @@ class ChaosStack:
                 return self.calm.set()
 
     async def kill(self, name: str, random: Random) -> None:
-        """Kill one child of that name, unless one more death would make its supervisor give up, as it should."""
+        """Kill one child of that name. Do nothing if its supervisor would then give up because of too many deaths."""
         recent = [at for at, died in self._deaths if died == name and at > time.monotonic() - DEATHS_SECONDS]
         if len(recent) >= DEATHS - 1:
             return
@@ -146,7 +149,7 @@ class ChaosStack:
         await self._see_end(tree)
 
     async def _see_end(self, tree: dict[int, str]) -> None:
-        """Wait for every process of a tree whose root has ended; those that live on are orphans."""
+        """Wait for every process of a tree whose root has ended. Add those that don't end to `orphans`."""
         for _ in range(200):
             left = [f"{name} ({pid})" for pid, name in tree.items() if is_alive(pid)]
             if not left:
@@ -155,7 +158,7 @@ class ChaosStack:
         self.orphans += left
 
     def survivors(self) -> list[str]:
-        """Return the commands of all processes that name the data folder."""
+        """Return the command line of every running process that has the data folder in its command line."""
         found = []
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:

@@ -1,4 +1,4 @@
-"""Count the commands that reach MongoDB, for tests of a fixed number of them."""
+"""Count the commands that reach MongoDB, so that tests can check that their number doesn't grow."""
 
 from collections import Counter
 from typing import Any

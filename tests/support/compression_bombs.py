@@ -10,7 +10,10 @@ TEXT = json.dumps({"words": ["明察暗访"] * 200}, ensure_ascii=False).encode(
 
 
 def zstd_bomb() -> bytes:
-    """Return 1 GiB of zeros in 32 KiB: a frame that doesn't state its size, each block one byte repeated."""
+    """Return a zstd frame of 32 KiB that unpacks to 1 GiB of zeros.
+
+    The frame doesn't state its size. Its blocks consist of one byte that is to be repeated.
+    """
     packing = zstandard.ZstdCompressor(write_content_size=False, write_checksum=False).compressobj()
     begun = packing.compress(bytes(1024 * 1024)) + packing.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
     block = (1 << 1 | 128 * 1024 << 3).to_bytes(3, "little") + b"\0"

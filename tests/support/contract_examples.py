@@ -36,7 +36,7 @@ KINDS = {
 }
 PLACEHOLDER = re.compile(r"<(\w+)(?::([^<>]+))?>")
 OWN = "_01a2008d-7400-7000-8000-"
-"""A part of every id that an example made; these ids stay as they are."""
+"""Every id that an example makes contains this text. `Stage.masked` doesn't replace such an id."""
 VARYING = {
     "accessToken": "token",
     "refreshToken": "token:refresh",
@@ -48,7 +48,7 @@ VARYING = {
     "skewSeconds": "number",
     "uncertaintySeconds": "number",
 }
-"""Fields whose values vary, and their placeholders."""
+"""The placeholders of fields whose values vary, keyed by field."""
 
 
 def files() -> dict[str, dict[str, Any]]:
@@ -56,14 +56,14 @@ def files() -> dict[str, dict[str, Any]]:
 
 
 def ordered(all_: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Return pairs of operation and example, sorted by `order`: an example comes after those it depends on."""
+    """Return pairs of operation name and example, sorted by `order`. An example comes after those it depends on."""
     flat = [(name, example) for name, file in all_.items() for example in file["examples"]]
     return sorted(flat, key=lambda pair: pair[1]["order"])
 
 
 @dataclass
 class Stage:
-    """A served world, the access tokens of its people by name, and the values of placeholders."""
+    """A served world, the access tokens of its people, keyed by name, and the values of placeholders."""
 
     world: World
     address: str
@@ -83,7 +83,7 @@ class Stage:
         return self
 
     async def ask(self, name: str, example: dict[str, Any]) -> Any:
-        """Return the product's whole GraphQL answer; for a subscription, its first event."""
+        """Return the product's whole GraphQL answer. The answer to a subscription is its first event."""
         id = documents.digest(documents.text_of(name))
         body = {"documentId": f"sha256:{id}", "variables": self.filled(example["variables"])}
         headers = {"Accept": "application/graphql-response+json"}
@@ -99,7 +99,7 @@ class Stage:
         return answer
 
     async def upload(self, answer: Any) -> None:
-        """Put the bytes into the first upload slot of the answer."""
+        """Upload `BYTES` to the first upload slot of the answer."""
         slot = next(slot for result in answer["data"]["submitObservations"]["results"] for slot in result["uploads"])
         headers = {each["name"]: each["value"] for each in slot["headers"]}
         async with httpx.AsyncClient() as client:
@@ -138,7 +138,10 @@ class Stage:
         return [] if expected == actual else [f"{path}: {expected!r} is {actual!r}"]
 
     def masked(self, value: Any, variables: str, field: str = "") -> Any:
-        """Return an answer as an example shows it: varying values become placeholders, values that were sent stay."""
+        """Return an answer as an example shows it.
+
+        Values that vary become placeholders. Values that the request contained stay.
+        """
         if isinstance(value, dict):
             return {name: self.masked(each, variables, name) for name, each in value.items()}
         if isinstance(value, list):
@@ -148,7 +151,7 @@ class Stage:
         return self._stands_for(value, variables, field) or value
 
     def _stands_for(self, value: Any, variables: str, field: str) -> str | None:
-        """Return the placeholder of a value that varies; None for one that doesn't."""
+        """Return the placeholder of a value that varies. Return None for a value that stays."""
         named = {each: f"<{name}>" for name, each in self.kept.items()}
         if field in VARYING:
             return f"<{VARYING[field]}>"

@@ -23,7 +23,7 @@ class Block:
     text: str
     follows: bool
     roles: frozenset[Role] | None
-    """The roles that the line `Roles:` of its section names; None without such a line."""
+    """The roles in the line `Roles:` of the block's section. None if the section has no such line."""
 
     @property
     def path(self) -> str:

@@ -1,6 +1,7 @@
 """Run the engines of one test session in a process of its own: `python -m tests.support.engines FOLDER SESSION_PID`.
 
-It serves until the session's process has ended, in whatever way, and then removes the folder.
+The engines serve until the test session's process has ended, even if somebody has killed it. Then they stop, and the
+folder is removed.
 """
 
 import asyncio

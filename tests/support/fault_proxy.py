@@ -1,4 +1,4 @@
-"""Plant a fault in front of the real product: a proxy edits requests to it, or its answers."""
+"""Plant a fault in front of the real product. A proxy edits the requests to the product, or the product's answers."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,9 +20,10 @@ Json = dict[str, Any]
 
 @dataclass
 class ProxiedCall:
-    """One request: as the phone sent it, as it is passed on, and its answer once there is one.
+    """One request, and its answer once there is one.
 
-    `media` are the digests, by id, of all media announced through this proxy by anybody.
+    `sent` is the request as the phone sent it, and `passed` is the request as it is passed on. `media` holds the
+    digests of all media that anybody has announced through this proxy, keyed by id.
     """
 
     sent: Json
@@ -52,9 +53,10 @@ class ProxiedCall:
 class PlantedFault:
     """A fault that breaks one clause.
 
-    `breaks` is the clause, `seen` the pattern of what the kit must report. `of` names the operations that the fault
-    changes; if empty, it changes all. `before` edits the request that is passed on, `after` the answer. `event` decides
-    by its number whether an event is let through, in a stream that resumes after a cursor.
+    `breaks` is the clause. `seen` is the pattern of what the kit must report. `of` names the operations that the fault
+    changes. If `of` is empty, the fault changes all. `before` edits the request that is passed on, and `after` edits
+    the answer. `event` gets the number of an event in a stream that resumes after a cursor, and decides whether the
+    event is let through.
     """
 
     name: str
@@ -104,7 +106,10 @@ def faulty(address: str, fault: PlantedFault) -> Iterator[str]:
 async def _events(
     url: str, content: bytes, headers: dict[str, str], sent: Json, fault: PlantedFault
 ) -> AsyncIterator[bytes]:
-    """Pass the stream on, without the events that the fault holds back; the first event is the stream's position."""
+    """Pass the stream on without the events that the fault holds back.
+
+    Events are counted from 1. The first event states the stream's position.
+    """
     number = 0
     async with (
         httpx.AsyncClient(timeout=30) as client,

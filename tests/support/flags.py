@@ -7,7 +7,7 @@ from tests.support.world import REFUSED, World
 
 HERE: dict[str, Any] = {"latitude": 25.66, "longitude": 114.76}
 FAR: dict[str, Any] = {"latitude": 25.75, "longitude": 114.76}
-"""Ten kilometres further north."""
+"""Ten kilometres north of `HERE`."""
 FLAG = """
 id code value threshold measure message messageZh raisedAt state verdict
 reviews { id verdict note at by { id } } observation { id } medium { id } otherObservation { id } otherMedium { id }

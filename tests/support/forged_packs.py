@@ -47,7 +47,7 @@ class Pack:
         return [name for name in self.files if name.startswith("originals/")][number]
 
     def signed(self, files: Files, keys: EvidenceKeys | None = None, **changes: Any) -> Files:
-        """Return the files with a matching, signed manifest: a forgery by somebody who holds a key."""
+        """Return the files with a matching, signed manifest. Somebody who has a signing key can forge such a pack."""
         keys = keys or self.keys
         manifest = json.loads(files["manifest.json"]) | changes
         for each in manifest["files"]:
@@ -70,7 +70,7 @@ def archived(files: list[tuple[str, bytes]]) -> dict[str, str]:
 
 
 def zipped(files: Files | list[tuple[str, bytes]], like: bytes) -> bytes:
-    """Return a ZIP of these files, written as a pack is, with the time of another pack."""
+    """Return a ZIP of these files, written as a pack is. Its time is that of the pack `like`."""
     made_at = json.loads(files_of(like)["manifest.json"])["madeAt"]
     archive = Archive(datetime.fromisoformat(made_at))
     pieces = [archive.add(*each) for each in (files.items() if isinstance(files, dict) else files)]
@@ -119,7 +119,7 @@ def edited_with_its_digest(pack: Pack) -> list[tuple[str, bytes]]:
 
 
 def rezipped(pack: Pack, prefix: bytes = b"", **changes: Any) -> bytes:
-    """Return the same files in a ZIP that another program wrote; every ZIP program reads it."""
+    """Return the pack's files in a ZIP that Python's `zipfile` has written. Every ZIP program can read it."""
     stream = io.BytesIO(prefix)
     stream.seek(0, 2)
     with zipfile.ZipFile(stream, "a" if prefix else "w") as archive:
@@ -136,7 +136,7 @@ def rezipped(pack: Pack, prefix: bytes = b"", **changes: Any) -> bytes:
 
 
 def made_pack(engines: Addresses, folder: Path) -> Pack:
-    """Return the officer's pack, with identities, of a case of two observations with three photos."""
+    """Make a case of two observations with three photos. Return the officer's pack of the case, with identities."""
     name = f"test-{uuid.uuid4().hex}"
 
     async def made() -> Pack:

@@ -1,6 +1,6 @@
 """Make hostile files: bombs, loops, truncated files, false sizes, and files of two formats at once.
 
-Each stands beside the result that the decoder must give: readable, damaged, or unsupported.
+Each file is listed with the result that the decoder must give, which is readable, damaged or unsupported.
 """
 
 import io
@@ -46,7 +46,7 @@ def zipped(data: bytes) -> bytes:
 
 
 def heic_of(width: int, height: int) -> bytes:
-    """Return a complete HEIC whose header claims another size."""
+    """Return a complete HEIC whose header claims this size, which is false."""
     data = picture("HEIF")
     size = struct.pack(">II", 640, 480)
     assert size in data

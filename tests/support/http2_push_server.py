@@ -27,7 +27,10 @@ def certified(folder: Path) -> tuple[Path, Path]:
 
 @dataclass
 class Apple:
-    """A push service. `answer` gives a call's status and reason; `goes_away` ends each connection after one answer."""
+    """A push service. `answer` gives the status and reason for a call.
+
+    If `goes_away` is true, each connection ends after one answer.
+    """
 
     address: str = ""
     calls: list[ReceivedCall] = field(default_factory=list)

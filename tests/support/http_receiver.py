@@ -24,7 +24,7 @@ class ReceivedCall:
 
 @dataclass
 class Receiver:
-    """A server that records all calls. `pause` may hold a call up before `answer` gives its status and body."""
+    """A server that records all calls. `pause` may delay a call. Then `answer` gives the status and body."""
 
     address: str = ""
     calls: list[ReceivedCall] = field(default_factory=list)

@@ -58,7 +58,7 @@ class LoadedDemo:
         return [from_document(KINDS[name], document) for document in await self.documents(name)]
 
     async def snapshot(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the documents, without password hashes, which differ between installations."""
+        """Return the documents. Password hashes are left out, because they differ between installations."""
         kept = {name: await self.documents(name) for name in (*KINDS, "counters", "set_aside")}
         for user in kept["users"]:
             del user["password_hash"]
@@ -79,7 +79,7 @@ async def installation(engines: Addresses, folder: Path) -> AsyncIterator[Loaded
 
 @asynccontextmanager
 async def whole(engines: Addresses) -> AsyncIterator[LoadedDemo]:
-    """Open the session's demo, which the first process that needs it loads. Tests must not change it."""
+    """Open the session's demo. The first process that needs the demo loads it. Tests must not change the demo."""
     folder = Path(os.environ["MINGCHA_TEST_FOLDER"]) / "demo"
     folder.mkdir(exist_ok=True)
     told = folder / "demo.json"

@@ -1,6 +1,6 @@
 """Make files whose structure is false: endless sizes, loops, counts of billions.
 
-Each stands beside the results that reading it may give.
+Each file is listed with the results that reading it may give.
 """
 
 import io
@@ -21,12 +21,12 @@ LARGE = frozenset({Damage.OUT_OF_MEMORY})
 NO_TYPE = frozenset({Damage.UNSUPPORTED})
 BOMB = frozenset({Damage.TOO_MANY_PIXELS, Damage.CORRUPT, Damage.TRUNCATED})
 ANY = frozenset(Damage) - {Damage.CRASHED} | {None}
-"""Readable or not: reading must only end, within its limits and without a crash."""
+"""Every result but a crash. Such a file may be readable or not, but reading it must end within the limits."""
 
 
 @dataclass(frozen=True)
 class Lying:
-    """A malformed file, whose `name` may be false too. `damage` holds the possible results; None is no damage."""
+    """A malformed file. Its `name` may be false too. `damage` holds the possible results; None means no damage."""
 
     name: str
     data: bytes

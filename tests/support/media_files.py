@@ -57,7 +57,11 @@ def sound(format: str, codec: str, seconds: float = 1.0, rate: int = 44100, **op
 
 
 def edited(movie: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    """Return the movie with the content of its `moov` changed. Chunks must lie before it, as in our own movies."""
+    """Return the movie with the content of its `moov` box changed.
+
+    The media data must lie before `moov`, as it does in the movies that `video` makes. Otherwise its offsets would
+    become wrong.
+    """
     at = movie.rindex(b"moov") - 4
     size = int.from_bytes(movie[at : at + 4])
     return movie[:at] + box(b"moov", change(movie[at + 8 : at + size])) + movie[at + size :]

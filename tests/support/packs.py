@@ -82,7 +82,7 @@ async def packed(world: World, name: str, id: str, *, identities: bool = False) 
 
 
 def files_of(pack: bytes) -> Mapping[str, bytes]:
-    """Return the files of a pack by name, in order."""
+    """Return the files of a pack in their order, keyed by name."""
     with zipfile.ZipFile(io.BytesIO(pack)) as archive:
         assert archive.testzip() is None
         return {name: archive.read(name) for name in archive.namelist()}

@@ -5,14 +5,14 @@ from tests.support.world import ASSIGN, World
 
 
 async def know_officer(world: World) -> None:
-    """Add the officer to the world's people, to give and withdraw assignments."""
+    """Add the officer to the world's people, so that tests can give and withdraw assignments."""
     officer = await world.store.users.by_user_name("officer")
     assert officer
     world.people["officer"] = officer
 
 
 def assign_window(served: RunningProduct, user: str, id: str) -> None:
-    """Assign the inspection of a window to the user, under that id."""
+    """Assign the inspection of a service window to the user. The assignment gets this id."""
 
     async def assign(world: World) -> None:
         person = await world.store.users.by_user_name(user)

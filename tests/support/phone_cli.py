@@ -26,7 +26,7 @@ MIB = 1024 * KIB
 
 
 def photo(folder: Path, name: str, size: int = 0) -> Path:
-    """Write a photo whose bytes differ for each name, with `size` zero bytes behind its end."""
+    """Write a photo followed by `size` zero bytes. The bytes differ for each name."""
     folder.mkdir(exist_ok=True)
     path = folder / name
     path.write_bytes(saved(Image.new("RGB", (48, 36), "#2a6")) + name.encode() + bytes(size))
@@ -46,7 +46,7 @@ class Terminal:
     ahead: timedelta = timedelta()
     """The difference by which the phone's clock is ahead of the true time."""
     level: int | None = None
-    """The contract level that the phone was made for, if that is an earlier one."""
+    """The contract level that the phone was made for. None is the current level."""
 
     def run(
         self, *arguments: str | Path, kill_at: int = 0, dies_after: float = 0.0, password: str | None = None
@@ -72,7 +72,11 @@ class Terminal:
         return code
 
     def environment(self, password: str | None) -> dict[str, str]:
-        """Return the environment, with the store's key if there is one: deriving it from the password takes long."""
+        """Return the environment of a command.
+
+        If the phone has a store and there is no `password`, the environment contains the store's key, because deriving
+        the key from the password takes long.
+        """
         opening = {"MINGCHA_PHONE_PASSWORD": self.password if password is None else password, "MINGCHA_PHONE_KEY": ""}
         if password is None and self.stores.current() is not None:
             opening["MINGCHA_PHONE_KEY"] = self.unlocked()[1].text
@@ -83,7 +87,7 @@ class Terminal:
         return UserStores(Folder(self.folder))
 
     def unlocked(self) -> tuple[StoreLocation, StoreKey]:
-        """Return the store in use and its key, which the password unwraps only if no known key fits."""
+        """Return the store in use and its key. The password unwraps the key only if the last known key does not fit."""
         place = self.stores.current()
         assert place
         if self.key is None or not place.lock.admits(self.key):

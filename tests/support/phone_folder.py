@@ -15,7 +15,7 @@ LETTERS = device_secret("usr_1", "dev_1", SECRET)
 
 
 def readable(folder: Path, *wanted: str | bytes) -> list[tuple[str, str | bytes]]:
-    """Return which texts stand in the content or name of a file of the folder, in UTF-8 or UTF-16."""
+    """Return pairs of file name and text, for each text that a file's name or content has in UTF-8 or UTF-16."""
     found: list[tuple[str, str | bytes]] = []
     for path in folder.rglob("*"):
         content = str(path.relative_to(folder)).encode() + (path.read_bytes() if path.is_file() else b"")
@@ -39,7 +39,10 @@ class Killed(BaseException):
 
 @contextmanager
 def dying_at(moment: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Raise `Killed` just before the step of that number, from 0: a sync, rename or removal of a file."""
+    """Raise `Killed` just before the step with this number. A step syncs, renames or removes a file.
+
+    Steps are counted from 0.
+    """
     left = moment
     with monkeypatch.context() as patched:
 

@@ -34,7 +34,7 @@ async def with_passwords(world: World) -> World:
 
 @dataclass
 class Phone:
-    """One device; `answer` is the last answer with tokens, for a password or a refresh token."""
+    """One device. `answer` is the last answer with tokens, to a password or to a refresh token."""
 
     world: World
     address: str = "203.0.113.7"

@@ -33,7 +33,7 @@ def asked_again(call: ProxiedCall) -> None:
 
 
 def found_with_others(call: ProxiedCall) -> None:
-    """Ask nobody for bytes that anybody has sent."""
+    """Ask for no upload of bytes that are announced twice, even by two different people."""
     for each in call.results:
         if list(call.media.values()).count(call.media[each["mediaId"]]) > 1:
             each |= {"hasArrived": True, "slot": None}
@@ -94,7 +94,7 @@ def untold(call: ProxiedCall) -> None:
 
 
 def told_apart(call: ProxiedCall) -> None:
-    """Refuse another person's medium in other words than one that doesn't exist."""
+    """Refuse another person's medium with a different message than a medium that doesn't exist."""
     for each, id in zip(call.results, call.sent["variables"]["input"]["mediaIds"], strict=True):
         if each["refusal"] and id in call.media:
             each["refusal"]["message"] += " It is another's."
@@ -117,13 +117,13 @@ def unpacked(call: ProxiedCall) -> None:
 
 
 def answer_lost(call: ProxiedCall) -> None:
-    """Store a held answer under another assignment, so that it never settles."""
+    """Store a held answer under another assignment, so that the answer is never applied."""
     for each in call.passed["variables"]["input"]["answers"]:
         each["assignmentId"] = new_id("asg")
 
 
 def edit_overtaken(call: ProxiedCall) -> None:
-    """Let the last edit to arrive win, whatever its time."""
+    """Let the edit that arrives last win, whatever its time."""
     for each in call.results:
         for note in (each["assignment"] or {}).get("notes", ()):
             sent = call.sent["variables"]["input"]["edits"][0]

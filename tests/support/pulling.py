@@ -54,7 +54,7 @@ async def followed(store: Store) -> AsyncIterator[None]:
 
 
 async def settled(store: Store) -> None:
-    """Wait until the change feed contains everything written before."""
+    """Wait until the change feed contains everything that was written before this call."""
     written = clock()
     with anyio.fail_after(20):
         while True:

@@ -21,7 +21,7 @@ async def register_token(world: World, name: str, service: str = "FCM", token: s
 
 
 async def sign_in_device(world: World, name: str) -> Signed:
-    """Sign in a device of that person; from then on the world asks from it."""
+    """Sign in a device of that person. From then on the world sends the person's requests from this device."""
     signed = await signed_in(world, name)
     world.devices[name] = signed.device_id
     return signed
@@ -53,7 +53,7 @@ def clock_ahead(later: timedelta) -> Any:
 
 
 async def store_event_position(world: World) -> str:
-    """Store the current position as a worker does, so that the next worker receives all events from now on."""
+    """Store the current position in the event log, as a worker does. The next worker then receives later events."""
     async with world.store.record_events.open_reader(None) as reader:
         position = (await reader.next()).position
     await world.store.record_events.save_position("waking", position)

@@ -43,7 +43,7 @@ def rating_id(month: date = NOVEMBER) -> str:
 
 
 def rating(month: date = NOVEMBER, **fields: Any) -> dict[str, Any]:
-    """Return a draft as a phone sends it."""
+    """Return the draft of a rating, as a phone sends it."""
     return {
         "id": rating_id(month),
         "monitoringPoint": "GZ-001",
@@ -54,7 +54,7 @@ def rating(month: date = NOVEMBER, **fields: Any) -> dict[str, Any]:
 
 
 async def ask(world: World, name: str, operation: str, at: datetime = IN_NOVEMBER, **variables: Any) -> Any:
-    """Return the root field's value, asked at that time."""
+    """Ask an operation as that person at the time `at`, and return the root field's value."""
     context = replace(world.context(name), now=at)
     result = await SCHEMA.execute(operation, variable_values=variables, context_value=context)
     assert not result.errors, result.errors

@@ -13,7 +13,7 @@ from scripts.demo.scenes import draw_scene
 from tests.support.world import REFUSED, World, draft, medium, new_id
 
 COUNTER = draw_scene(1, 640, 480, [])
-"""Three clerks behind glass."""
+"""A picture of three clerks behind glass."""
 FIELDS = """
 id state purpose faceDetection revision failure requestedAt
 faces { left top right bottom origin confidence } boxes { left top right bottom origin confidence }
@@ -44,7 +44,7 @@ BOX = {"left": 0.25, "top": 0.5, "right": 0.5, "bottom": 0.75}
 
 
 async def ready_photo(world: World, body: bytes = COUNTER, **fields: Any) -> tuple[str, str]:
-    """Submit an observation whose one photo is READY and can be shown; return its id and the photo's."""
+    """Submit an observation with one READY photo that can be shown. Return the ids of observation and photo."""
     photo = medium(body, **fields)
     [result] = await world.submit("inspector", draft(media=[photo]))
     await world.store.objects.put(f"originals/{photo['id']}-{photo['sha256']}", body, "image/jpeg")
@@ -55,7 +55,7 @@ async def ready_photo(world: World, body: bytes = COUNTER, **fields: Any) -> tup
 
 
 async def take(world: World, name: str, what: str, **input: Any) -> dict[str, Any]:
-    """Take a step as that person, and return the redaction after it, or the refusal."""
+    """Take the step `what` as that person. Return the redaction after the step, or the refusal."""
     [answer] = (await world.ask(name, STEPS[what], input=input)).values()
     found: dict[str, Any] = answer.get("redaction", answer)
     return found
@@ -82,7 +82,7 @@ async def of_medium(world: World, name: str, observation_id: str) -> list[dict[s
 
 
 def worker(world: World, folder: Path, *, model: Path | None = None, later: timedelta = timedelta()) -> RedactionWorker:
-    """Return a worker that finds no faces unless it gets a model; most tests need only the steps."""
+    """Return a worker. Without a model it finds no faces, which is enough for most tests."""
     return RedactionWorker(world.store, folder, lambda: clock() + later, model=model)
 
 
@@ -93,7 +93,7 @@ async def corrected(world: World, id: str, name: str = "officer", *boxes: dict[s
 
 
 async def awaiting(world: World, folder: Path, media_id: str, name: str = "officer") -> dict[str, Any]:
-    """Request and correct a redaction, and return it as it awaits approval by a second person."""
+    """Request and correct a redaction, and return it. The redaction then awaits approval by a second person."""
     id = await requested(world, media_id, name)
     work = worker(world, folder)
     assert await work.do_one()

@@ -91,7 +91,7 @@ class RetryingPhone:
     _tokens: dict[str, Any] | None = None
 
     async def hand_in(self, photo: Photo) -> None:
-        """Send until there is a receipt and the medium is confirmed. Sometimes send the draft again without need."""
+        """Submit and upload until the medium is confirmed. Sometimes submit the draft again without need."""
         begun = time.monotonic()
         slot = await self._until("submit", lambda: self._submit(photo))
         if self.random.random() < 0.2:
@@ -106,7 +106,7 @@ class RetryingPhone:
         await self._until("submit again", lambda: self._submit(photo))
 
     async def media_states(self) -> dict[str, str]:
-        """Return the state of each medium of this person, by id."""
+        """Return the states of this person's media, keyed by id."""
         states: dict[str, str] = {}
         after: str | None = None
         while True:
@@ -119,7 +119,7 @@ class RetryingPhone:
             after = page["pageInfo"]["endCursor"]
 
     async def pull(self) -> int:
-        """Pull one page of changes of this person's observations, and return their number."""
+        """Pull one page of changes of this person's observations, and return the number of changes."""
         asked = {"since": self._cursor, "kinds": ["OBSERVATION"], "first": 50}
         page = await self._until("pull", lambda: self._ask("Changes", asked))
         self._cursor = page["cursor"]
@@ -145,7 +145,10 @@ class RetryingPhone:
         return next(iter(result["uploads"]), None)
 
     async def _put(self, photo: Photo, slot: dict[str, Any] | None) -> None:
-        """Upload with the given slot, then with a new one each time: the store may have moved or have some parts."""
+        """Upload the photo with the given slot. Request a new slot for each further attempt.
+
+        The object store may have moved since the slot was made, or it may have some of the parts already.
+        """
 
         async def attempt() -> None:
             nonlocal slot

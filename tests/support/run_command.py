@@ -33,7 +33,7 @@ class Run:
         return self.log.read_text()
 
     def serving(self) -> str:
-        """Wait until it serves, and return its address."""
+        """Wait until the product serves, and return the product's address."""
         wait_until(lambda: self.process.poll() is not None or "Ctrl-C\n" in self.output, 180)
         found = re.search(r"Mingcha +(\S+)", self.output)
         assert found, self.output
@@ -43,7 +43,7 @@ class Run:
         return self.process.wait(90)
 
     def children(self) -> dict[str, int]:
-        """Return the pid of each child by name: mongod, weed, api.server.serve, api.server.worker."""
+        """Return the pids of the children mongod, weed, api.server.serve and api.server.worker, keyed by name."""
         names = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:

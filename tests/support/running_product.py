@@ -31,7 +31,7 @@ from tests.support.world import LIGHT, World, new_id
 
 T = TypeVar("T")
 PARTS = {"MINGCHA_SINGLE_PUT_BYTES": str(64 * 1024), "MINGCHA_PART_BYTES": str(5 * 1024 * 1024)}
-"""S3 accepts only the last part below 5 MiB."""
+"""A part is 5 MiB, because S3 accepts a smaller part only as the last one."""
 
 
 class RunningProduct:
@@ -131,7 +131,7 @@ class RunningProduct:
         return self.within(admit)
 
     def end_sessions(self, user: str) -> None:
-        """Let the user's sessions expire; access tokens stay valid until their own time is over."""
+        """Let the user's sessions expire. Access tokens made before stay valid until they expire themselves."""
 
         async def end(world: World) -> None:
             found = await world.store.users.by_user_name(user)
@@ -142,7 +142,7 @@ class RunningProduct:
         self.within(end)
 
     def originals(self, ids: Iterable[str]) -> dict[str, int]:
-        """Return the number of objects that the store has of each medium."""
+        """Return how many objects the store has of each medium, keyed by the medium's id."""
 
         async def count(world: World) -> dict[str, int]:
             listed = {id: await world.store.objects.ask("list_objects_v2", Prefix=f"{FOLDER}{id}") for id in ids}
@@ -151,7 +151,7 @@ class RunningProduct:
         return self.within(count)
 
     def kept(self, user: str) -> dict[str, dict[str, dict[str, Any]]]:
-        """Return the person's observations and media from the database, each by id."""
+        """Return the documents of the person's observations and media, keyed by collection and id."""
 
         async def read(world: World) -> dict[str, dict[str, dict[str, Any]]]:
             found = await world.store.users.by_user_name(user)

@@ -1,6 +1,6 @@
 """Make indexes once for each database of this process, however many worlds are built in it.
 
-Asking for indexes that exist takes a hundred round trips, longer than most tests.
+Asking for indexes takes a hundred round trips even if they exist. That is longer than most tests take.
 """
 
 import asyncio

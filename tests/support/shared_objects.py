@@ -1,4 +1,4 @@
-"""Share one object store's connections between tests: making them takes longer than most tests."""
+"""Share one object store's connections between tests, because making connections takes longer than most tests."""
 
 from copy import copy
 

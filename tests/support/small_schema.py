@@ -29,7 +29,10 @@ SECRET = "hunter2-correct-horse"
 
 @dataclass
 class Context:
-    """A request's context. `ran` names the resolvers that ran: after a refusal it is empty. `gate` ends `waits`."""
+    """A request's context.
+
+    `ran` names the resolvers that ran. It is empty after a refusal. The resolver `waits` ends when `gate` is set.
+    """
 
     unreadable: dict[str, list[UnreadableDraft]] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
@@ -175,7 +178,10 @@ class Served:
         return [name for context in self.contexts for name in context.ran]
 
     async def post(self, query: str, *, accept: str = GRAPHQL_JSON, **more: Any) -> httpx.Response:
-        """Post a query as JSON that escapes non-ASCII, as some phones do; so half a surrogate pair can be sent too."""
+        """Post a query as JSON that escapes non-ASCII characters, as some phones do.
+
+        In this form a test can also send half of a surrogate pair.
+        """
         headers = {"accept": accept, "content-type": JSON}
         return await self.client.post("/graphql", content=json.dumps({"query": query, **more}), headers=headers)
 

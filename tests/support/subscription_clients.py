@@ -191,7 +191,7 @@ async def linked(address: str, signed: Signed, **payload: Any) -> AsyncIterator[
 
 @dataclass
 class Events:
-    """A stream of server-sent events; `beats` counts comments, `retry` is the server's last value."""
+    """A stream of server-sent events. `beats` counts comments. `retry` is the server's last `retry` value."""
 
     response: httpx.Response
     last_id: str | None = None
@@ -200,7 +200,7 @@ class Events:
     _lines: Any = field(default=None)
 
     async def next(self) -> tuple[str, dict[str, Any] | None] | None:
-        """Return the name and data of the next event; None at the end."""
+        """Return the name and data of the next event. Return None at the end of the stream."""
         self._lines = self._lines or self.response.aiter_lines()
         name, data = "", ""
         async with asyncio.timeout(SECONDS):

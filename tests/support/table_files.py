@@ -16,7 +16,7 @@ def csv_bytes(rows: Sequence[Sequence[str]], encoding: str = "utf-8", delimiter:
 
 
 def xlsx(path: Path, rows: Sequence[Sequence[Any]]) -> Any:
-    """Return a workbook of one sheet, not saved yet."""
+    """Return a workbook that has these rows in one sheet. The workbook is not saved yet."""
     book = openpyxl.Workbook()
     assert book.active is not None
     for row in rows:

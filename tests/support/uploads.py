@@ -64,7 +64,7 @@ query One($id: ID!) {
 
 
 async def upload(http: httpx.AsyncClient, slot: dict[str, Any], body: bytes, **headers: str) -> int:
-    """PUT a body to a slot, with the slot's headers unless replaced, and return the store's status."""
+    """PUT a body to a slot, and return the store's status. `headers` replace headers of the slot."""
     given = {each["name"]: each["value"] for each in slot["headers"]} | headers | {"content-length": str(len(body))}
     return (await http.put(slot["url"], content=body, headers=given)).status_code
 

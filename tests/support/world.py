@@ -180,7 +180,7 @@ class World:
         return case
 
     async def snapshot(self) -> dict[str, list[dict[str, Any]]]:
-        """Return all stored documents, for a test that nothing changes."""
+        """Return the documents of most collections, so that a test can check that nothing changes."""
         evidence = ("observations", "media", "cases", "assignments", "flags", "thresholds", "redactions", "ratings")
         known = ("clock_readings", "likenesses", "likeness_marks", "outlines", "monitoring_points")
         names = (*evidence, *known, "counters", "set_aside", "units", "users")
@@ -188,7 +188,7 @@ class World:
 
 
 def draft(**fields: Any) -> dict[str, Any]:
-    """Return a draft as a phone sends it."""
+    """Return the draft of an observation, as a phone sends it."""
     return {
         "id": new_id("obs"),
         "method": "PATROL",
@@ -242,7 +242,7 @@ ASSIGNMENT_FIELDS = (
 
 
 def step(name: str, input_type: str) -> str:
-    """Return the mutation of that name, which moves an assignment."""
+    """Return the text of the mutation of this name, which changes an assignment."""
     return f"""
 mutation Step($input: {input_type}!) {{
   {name}(input: $input) {{
