@@ -34,7 +34,7 @@ PEOPLE = {
 }
 REFUSALS = {"FORBIDDEN", "UNAUTHENTICATED"}
 NAMED = {"id", "unitId", "input"}
-"""Arguments that root fields require."""
+"""The arguments that the operations of these tests give, if a root field requires them."""
 
 
 def fields() -> Iterator[tuple[str, str, GraphQLField]]:
@@ -68,7 +68,7 @@ def test_every_sdl_type_and_field_has_a_description() -> None:
 
 
 def test_every_guarded_field_has_the_extension_that_enforces_it() -> None:
-    """The table alone protects nothing: the extension reads it and refuses."""
+    """The table alone protects nothing. The extension reads the table and refuses requests."""
     wanted = {"Query": RequirePermission, "Mutation": RequirePermissionOrRefuse, "Subscription": RequirePermission}
     for name, definition in SCHEMA.schema_converter.type_map.items():
         for field in getattr(definition.definition, "fields", ()):
@@ -157,7 +157,7 @@ async def test_every_root_field_admits_the_roles_in_the_table(world: World, kind
 
 
 async def test_every_subscription_admits_the_roles_in_the_table(world: World) -> None:
-    """An admitted role is told that a subscription needs a stream."""
+    """An admitted role gets BAD_INPUT here, because a subscription needs a stream."""
     for name in roots("Subscription"):
         for role, person in [*PEOPLE.items(), (None, None)]:
             document = f"subscription {{ {name} {{ __typename }} }}"

@@ -110,7 +110,7 @@ def test_pruning_a_key_ends_its_tokens_and_rotation_does_not(tmp_path: Path) -> 
 
 
 def test_an_unchanged_sample_token_is_accepted(keys: KeyRing, tokens: AccessTokens) -> None:
-    """So each bad sample below is refused for its one change."""
+    """This shows that each bad sample below is refused only because of its one change."""
     assert tokens.verify(signed(keys), NOW) == BEARER
     assert tokens.verify(raw(keys, {}, sign_ed25519(keys)), NOW) == BEARER
 

@@ -1,4 +1,4 @@
-"""Test who an Authorization header makes the caller, with our own tokens and with an identity provider's."""
+"""Test which user an Authorization header identifies, with our own tokens and with an identity provider's."""
 
 import logging
 from collections.abc import Iterator

@@ -195,7 +195,10 @@ SHOWN = """query($filter: ObservationFilter) {
 
 
 async def test_shown_time_filters_use_the_corrected_time(world: World) -> None:
-    """The phone's clock is an hour ahead: 9:05 on it is shown, and found, as 8:05. A revised time replaces both."""
+    """The phone's clock is one hour ahead, so its 9:05 is shown and found as 8:05.
+
+    A revised time replaces both the phone's time and the corrected time.
+    """
 
     async def found(**filter: str) -> list[str]:
         answer = await world.ask("inspector", SHOWN, filter=filter)

@@ -162,7 +162,7 @@ def test_the_keys_command_lists_rotates_and_prunes(tmp_path: Path) -> None:
 
 
 def test_evidence_keys_are_separate_and_never_removed(tmp_path: Path) -> None:
-    """Rotating and pruning token keys leaves them alone."""
+    """Rotating and pruning the token keys does not change the evidence keys."""
     ring, evidence = KeyRing(tmp_path / "keys"), EvidenceKeys(tmp_path / "keys")
     first = evidence.signing
     folder = tmp_path / "keys" / "evidence"

@@ -15,7 +15,7 @@ from tests.support.world import new_id
 pytestmark = pytest.mark.both_drivers
 
 NOW = clock()
-"""The real day: the index that removes expired attempts uses the database's clock."""
+"""The real time, because the index that removes expired attempts uses the database's clock."""
 SECRET = b"server"
 
 

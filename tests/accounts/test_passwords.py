@@ -1,4 +1,4 @@
-"""Test passwords: only the right one matches, unknown users take as long to check, and the queue is limited."""
+"""Test passwords: only the right one matches, the check takes as long for an unknown user, and the queue is limited."""
 
 import threading
 from types import SimpleNamespace

@@ -70,7 +70,7 @@ def family(engines: Addresses, request: pytest.FixtureRequest) -> Iterator[Famil
 
 
 class Model(RuleBasedStateMachine):
-    """The rules of refresh token families, stated on a tree of tokens instead of a document."""
+    """The rules of refresh token families, written for a tree of tokens. Storage keeps one document instead."""
 
     family: Family
     tokens = Bundle("tokens")
@@ -162,7 +162,7 @@ def test_lost_and_late_replies_do_not_end_the_session(family: Family, renewals: 
 def test_a_stolen_token_ends_the_session_once_both_holders_have_used_it(
     family: Family, before: int, owner_first: bool, seconds: int, turns: list[bool]
 ) -> None:
-    """Neither the order of their uses nor the grace period makes a difference."""
+    """The session ends in whatever order they use the token, and within the grace period too."""
     family.now, held = START, family.begin()
     for _ in range(before):
         family.now += timedelta(minutes=10)

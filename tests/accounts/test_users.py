@@ -1,4 +1,4 @@
-"""Test stored users: repeated imports, devices, and lists by name."""
+"""Test stored users: repeated imports, devices, and lists sorted by name."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

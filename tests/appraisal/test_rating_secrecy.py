@@ -1,4 +1,4 @@
-"""Test rating secrecy: others see scores by month, published together, but neither the raters nor the times."""
+"""Test rating secrecy: other people see monthly scores, published together, but neither the raters nor the times."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta

@@ -169,7 +169,7 @@ async def test_a_replay_gets_the_same_receipt_even_after_the_month_closes(world:
     assert await world.snapshot() == before
 
 
-async def test_different_content_under_a_taken_id_is_refused_and_set_aside(world: World) -> None:
+async def test_different_content_under_a_taken_id_is_refused_and_stored_as_a_conflict(world: World) -> None:
     await a_colleague(world)
     await another_point(world, "GZ-002", "monitor2")
     sent = rating()

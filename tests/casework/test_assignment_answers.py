@@ -1,4 +1,4 @@
-"""Test answers to assignments: each counts once, whatever the order, the repetitions, the concurrency or a crash."""
+"""Test answers to assignments: each counts once, even if answers are reordered, repeated, concurrent or interrupted."""
 
 import asyncio
 from dataclasses import replace
@@ -131,7 +131,7 @@ async def test_held_answers_reveal_and_change_nothing_of_other_peoples_assignmen
     assert len(await held(world)) == 2
 
 
-async def test_different_content_under_a_taken_id_is_refused_and_set_aside(world: World) -> None:
+async def test_different_content_under_a_taken_id_is_refused_and_stored_as_a_conflict(world: World) -> None:
     said = accept(new_id("asg"))
     assert await outcomes(world, said) == ["HELD"]
     before = await stored(world)
@@ -205,7 +205,7 @@ async def test_concurrent_answers_count_once(world: World) -> None:
 
 
 async def test_the_sweep_finishes_the_work_of_a_killed_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed once before the held answers are applied to the new assignment, and once after its acceptance."""
+    """One process dies before it applies the held answers. The next dies when it has applied the first of them."""
     id = new_id("asg")
     said = [accept(id), finish(id)]
     await say(world, *said)
@@ -270,7 +270,7 @@ async def test_an_unreadable_answer_is_refused_in_its_place(world: World) -> Non
 async def test_commands_do_not_grow_with_the_number_of_held_answers(
     world: World, engines: Addresses, driver: str
 ) -> None:
-    """A week of answers arrives before its assignments, is sent twice, and is swept."""
+    """A week of answers arrives before the assignments. The answers are sent twice, and then the sweep reads them."""
     commands, uncounted = Commands(), world.store
     mongo = Mongo(engines.mongo_url, uncounted.mongo.name, driver=driver, listeners=[commands])
     world.store = Store(mongo, uncounted.objects)

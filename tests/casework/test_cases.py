@@ -40,10 +40,10 @@ async def test_concurrently_opened_cases_get_unique_gapless_numbers(world: World
     assert neighbours["sequence"] == 1
 
 
-async def test_a_concurrent_insert_of_the_counter_does_not_fail_the_opening(
+async def test_opening_a_case_survives_a_concurrent_insert_of_the_counter(
     world: World, system: Mongo, mongo: Mongo
 ) -> None:
-    """The server answers the first try as it does when two requests insert the year's counter at once."""
+    """A fail point makes MongoDB answer the first try as if two requests had inserted the year's counter at once."""
     observed = await world.observe()
     race = {
         "errorCode": 11000,

@@ -1,4 +1,7 @@
-"""Test the catalogue: entries are keyed by unit, kind, code and first day, closed but never deleted, and scoped."""
+"""Test the catalogue: an entry has a scope and is identified by unit, kind, code and first day.
+
+Entries are closed, but never deleted.
+"""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -60,7 +63,7 @@ async def load(office: Office, titles: Sequence[str], *rows: Sequence[Any], dry_
 
 
 async def stored(office: Office) -> list[CatalogueEntry]:
-    """Return all imported entries, without those that come with the product."""
+    """Return all imported entries. The product's initial entries are left out."""
     kept = (await office.kept())["catalogue"]
     entries = [from_document(CatalogueEntry, each) for each in kept if each["unit_id"]]
     return sorted(entries, key=lambda each: (each.code, each.valid_from))

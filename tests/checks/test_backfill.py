@@ -1,4 +1,4 @@
-"""Test the backfill: records older than similarity and checks are hashed and checked once, by any worker."""
+"""Test the backfill: any worker hashes and checks the records from before similarity and checks existed, each once."""
 
 import os
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from tests.support.uploads import hand_in
 from tests.support.world import World
 
 OLD = {"$unset": {"check_due_at": "", "check_round": "", "is_likeness_taken": ""}}
-"""Fields that records of earlier versions don't have."""
+"""This update removes the fields that records of earlier versions don't have."""
 
 
 @pytest.fixture
@@ -31,7 +31,10 @@ async def decoder() -> AsyncIterator[Decoder]:
 
 
 async def stored(world: World, decoder: Decoder, folder: Path, *bodies: tuple[str, bytes]) -> list[tuple[str, str]]:
-    """Return the ids of observations and their photos, verified by a version without similarity and checks."""
+    """Submit pictures and verify them as a version without similarity and checks did.
+
+    Return the ids of the observations and their photos.
+    """
     async with httpx.AsyncClient(timeout=30) as http:
         made = [await hand_in(world, http, name, body) for name, body in bodies]
     work = MediaVerifier(world.store, decoder, folder, clock)
@@ -105,7 +108,7 @@ async def test_a_lost_thumbnail_does_not_stop_the_backfill(world: World, decoder
         ("observations", {"check_round": None}),
     ],
 )
-async def test_remaining_records_are_found_by_an_index_of_them_alone(
+async def test_remaining_records_are_found_by_a_partial_index(
     world: World, decoder: Decoder, tmp_path: Path, collection: str, wanted: dict[str, Any]
 ) -> None:
     one, _ = await pictures(tmp_path)

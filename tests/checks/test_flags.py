@@ -24,7 +24,7 @@ def work(world: World) -> CheckRunner:
 
 
 async def mocked(world: World, work: CheckRunner, **fields: Any) -> tuple[str, str]:
-    """Return the ids of an observation with one flag and of that flag."""
+    """Submit an observation that raises one flag. Return the ids of the observation and the flag."""
     id = await world.observe(position=HERE | {"isMock": True}, **fields)
     await work.do_all()
     [flag] = await flags_of(world, id) or []

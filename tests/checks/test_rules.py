@@ -48,7 +48,7 @@ def codes(findings: object) -> list[FlagCode]:
 def test_a_photo_position_far_from_the_claimed_one_is_flagged(
     metres: float, accuracies: tuple[float | None, float | None], flagged: bool
 ) -> None:
-    """Accuracy counts only up to the threshold, or a claimed accuracy of a thousand kilometres would fit everywhere."""
+    """Accuracy counts only up to the threshold. Otherwise a claimed accuracy of 1,000 km would permit any distance."""
     own, claimed = place(accuracy=accuracies[0]), place(metres, accuracy=accuracies[1])
     found = list(rules.check_photo_position("m", own, claimed, LIMITS))
     assert codes(found) == ([FlagCode.PHOTO_POSITION_FAR] if flagged else [])

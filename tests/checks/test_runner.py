@@ -1,4 +1,4 @@
-"""Test the check runner: a check is due with its subject, runs once across all workers, and raises flags."""
+"""Test the check runner: each new observation or photo is checked once across all workers, and flags are raised."""
 
 import asyncio
 from typing import Any

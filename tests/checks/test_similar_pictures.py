@@ -61,7 +61,7 @@ def of(folder: Path, body: bytes) -> tuple[Likeness, ...]:
 
 @given(FIGURES, st.sets(st.integers(0, COARSE_BITS - 1), max_size=RADIUS))
 def test_hashes_within_the_radius_share_a_neighbouring_band(coarse: int, flipped: set[int]) -> None:
-    """The index relies on this: it misses no near hash, wherever the bits differ."""
+    """Because of this the index misses no near hash, wherever the differing bits are."""
     other = coarse
     for place in flipped:
         other ^= 1 << place
@@ -119,7 +119,10 @@ async def test_keypoints_are_looked_up_in_one_command_through_their_index(mongo:
 async def test_a_picture_lookup_takes_a_fixed_number_of_commands(
     mongo: Mongo, engines: Addresses, tmp_path: Path
 ) -> None:
-    """Three for the hash, one for the keypoints and at most two for the candidates, however much is stored."""
+    """A lookup takes three for the hash, one for the keypoints and at most two for the candidates.
+
+    The number of stored pictures makes no difference.
+    """
     await ensure_indexes(mongo)
     commands = Commands()
     counted = Mongo(engines.mongo_url, mongo.name, listeners=[commands])
@@ -179,7 +182,7 @@ def test_a_video_is_compared_by_its_poster_frame(name: str) -> None:
 async def test_a_copy_is_found_although_many_pictures_share_its_keypoints(
     index: Likenesses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Like a form that is photographed again and again. Each keypoint is then looked up on its own."""
+    """A form that is photographed often is such a picture. The index then looks up each keypoint on its own."""
     monkeypatch.setattr("storage.checks.similar_pictures._MAX_SHARING", 5)
     monkeypatch.setattr("storage.checks.similar_pictures._MAX_PER_KEYPOINT", 4)
     path = tmp_path / "original.jpg"
@@ -226,7 +229,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 async def test_a_copy_submitted_by_another_inspector_is_flagged(
     world: World, http: httpx.AsyncClient, tmp_path: Path, copy_first: bool
 ) -> None:
-    """From upload to flag: the later observation is flagged, in whichever order the bytes are verified."""
+    """The test goes from upload to flag. The later observation is flagged, whichever bytes are verified first."""
     path = tmp_path / "original.jpg"
     path.write_bytes(draw_scene(21, 800, 600, ["0900"]))
     copies = dict(altered_copies(path, 1))

@@ -43,9 +43,9 @@ SWIFT_KEYS = {
     },
     "options.schemaCustomization": {"customTypeNames"},
 }  # fmt: skip
-"""Keys that `ApolloCodegenConfiguration` of Apollo iOS 2.3 decodes, by path; it throws at any other key."""
+"""For each path, the keys that `ApolloCodegenConfiguration` of Apollo iOS 2.3 decodes. Any other key is an error."""
 KOTLIN_OPTIONS = {"packageName", "schemaFile", "sealedClassesForEnumsMatching", "addTypename"}
-"""Properties of `Service` in Apollo Kotlin 4.4 that are used here. Its functions stand below."""
+"""Properties of `Service` in Apollo Kotlin 4.4 that are used here. `KOTLIN_FUNCTIONS` names the functions."""
 KOTLIN_FUNCTIONS = {"srcDir", "mapScalar", "mapScalarToKotlinLong"}
 
 
@@ -109,7 +109,7 @@ def test_the_kotlin_configuration_uses_known_options_and_matching_versions() -> 
 
 @pytest.mark.parametrize("name", documents.operation_names())
 def test_every_selection_below_the_root_asks_for_its_typename(name: str) -> None:
-    """Caches need it, and a client that sends documents by their ids cannot add it."""
+    """Caches need `__typename`, and a client that sends only a document's id cannot add it."""
     [operation] = parse(documents.text_of(name)).definitions
     assert isinstance(operation, OperationDefinitionNode)
     assert list(_untyped(operation.selection_set)) == []

@@ -112,7 +112,7 @@ def test_every_role_has_a_recipe() -> None:
 
 
 async def test_the_queries_of_a_page_run_for_its_readers(world: World) -> None:
-    """The query limits apply to them too."""
+    """The queries must also keep within the query limits."""
     case = await world.open_case()
     assert world.point is not None
     values: dict[str, Any] = {

@@ -24,7 +24,7 @@ ASSIGNMENT = "asg_01a2008d-7400-7000-8000-000000000001"
 
 
 def refusals(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every part of an answer that has a next step."""
+    """Yield every refusal in an answer. A refusal is an object with `nextStep`."""
     if isinstance(value, dict):
         if "nextStep" in value:
             yield value
@@ -55,7 +55,10 @@ def test_a_refusal_in_an_example_matches_the_catalogue(name: str, example: dict[
 
 @pytest.mark.parametrize(("name", "example"), CASES)
 def test_the_variables_and_the_answer_of_an_example_fit_the_sdl(name: str, example: dict[str, Any]) -> None:
-    """The answer is resolved again under the SDL and stays the same: no field is extra, missing or of a wrong type."""
+    """The answer is resolved again under the SDL and must stay the same.
+
+    So no field is extra, missing or of a wrong type.
+    """
     schema, document = build_schema(SDL.read_text(encoding="utf-8")), parse(documents.text_of(name))
     [operation] = document.definitions
     assert isinstance(operation, OperationDefinitionNode)

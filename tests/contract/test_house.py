@@ -1,4 +1,4 @@
-"""Test the shape of the tree: few entries a room, short files, and records that know few others."""
+"""Test the shape of the tree: few entries in a folder, short files, and few records that refer to each other."""
 
 import ast
 from collections.abc import Iterator
@@ -17,7 +17,10 @@ BACK_REFERENCES = {
     "schema.media.media",
     "schema.publication.redactions",
 }
-"""Records that refer to each other, by types alone: an observation to its cases, a case to its observations."""
+"""Modules whose records refer to each other. Cases refer to observations, for example, and observations to cases.
+
+They need each other's types only.
+"""
 
 
 def python_files() -> list[str]:
@@ -41,7 +44,10 @@ def test_no_file_is_longer_than_300_lines() -> None:
 
 
 def test_only_the_listed_records_refer_to_each_other() -> None:
-    """They are the largest group of modules that all reach each other, types and lazy references included."""
+    """The listed modules must be the largest group in which all reach each other.
+
+    Imports for types and lazy references count.
+    """
     names = {name[:-3].replace("/", ".") for name in python_files() if name.startswith("schema/")}
     leads = {name: set(references(name)) & names for name in names}
     groups = {frozenset(other for other in reached(name, leads) if name in reached(other, leads)) for name in names}

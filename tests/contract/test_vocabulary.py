@@ -77,7 +77,7 @@ def test_an_invalid_byte_count_is_refused(count: object) -> None:
 
 
 def test_the_canonical_json_of_a_draft_is_fixed() -> None:
-    """Written out, so that implementers can check their own implementation against it."""
+    """The JSON is written out here, so that implementers can check their own implementation against it."""
     assert canonical(typed_draft()) == {
         "id": "obs_01a2008d-7400-7000-8000-000000000000",
         "method": "PATROL",

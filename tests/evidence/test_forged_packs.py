@@ -46,7 +46,7 @@ def test_a_zip_written_by_another_program_is_refused(pack: Pack, changes: dict[s
 
 
 def test_a_directory_in_a_different_order_than_the_files_is_refused(pack: Pack) -> None:
-    """The files are at the same places, but programs list them by the directory."""
+    """The files lie at the right places, but ZIP programs list them in the order of the directory."""
     start = pack.body.index(b"PK\1\2")
     _, *entries = pack.body[start:-22].split(b"PK\1\2")
     swapped = b"".join(b"PK\1\2" + each for each in [entries[1], entries[0], *entries[2:]])
@@ -56,7 +56,7 @@ def test_a_directory_in_a_different_order_than_the_files_is_refused(pack: Pack) 
 
 
 def test_an_added_64_bit_end_record_is_refused(pack: Pack) -> None:
-    """The record is added by hand: correct at first, then with each of its numbers wrong."""
+    """The test adds a correct record, and then records with one wrong number each. All are refused."""
     directory, end = pack.body.index(b"PK\1\2"), len(pack.body) - 22
     count = len(pack.files)
 
@@ -82,7 +82,7 @@ def test_a_pack_cannot_add_lines_to_the_verifiers_output(pack: Pack, tmp_path: P
 
 
 def test_a_malformed_manifest_never_crashes_the_verifier(pack: Pack) -> None:
-    """Each member of the manifest in turn gets another value, signed with the right key."""
+    """Each member of the manifest in turn gets a wrong value. The manifest is signed with the right key."""
     manifest = json.loads(pack.files["manifest.json"])
     tried = 0
     for name in manifest:

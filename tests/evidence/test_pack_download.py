@@ -187,7 +187,7 @@ async def test_concurrent_downloads_are_limited_per_person_and_overall(
 async def test_a_store_failure_during_a_download_leaves_a_visibly_broken_pack(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The caller sees an answer that does not end."""
+    """The caller gets an answer that breaks off before its end."""
     id = await observed(world, PHOTO, PHOTO + b"!")
     await verified(world, tmp_path)
     url = await address(world, "supervisor", id)

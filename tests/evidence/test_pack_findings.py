@@ -39,7 +39,7 @@ async def test_altered_and_missing_originals_are_reported(world: World, tmp_path
 
 
 async def test_altered_and_missing_thumbnails_are_left_out_and_reported(world: World, tmp_path: Path) -> None:
-    """One is altered, one missing, one older than recorded digests and one intact. All originals are intact."""
+    """One is altered, one missing, one from before digests were recorded, and one intact. All originals are intact."""
     id = await observed(world, *(PHOTO + b"!" * number for number in range(4)))
     await verified(world, tmp_path)
     [observation] = await world.store.observations.many([id])

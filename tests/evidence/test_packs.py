@@ -136,7 +136,7 @@ async def test_a_pack_names_covert_people_only_if_a_cleared_viewer_asks_for_it(w
 
 
 async def test_flags_are_only_in_the_packs_of_examiners(world: World, tmp_path: Path) -> None:
-    """A flag comes with its figure and its review, but without the other records it refers to."""
+    """A pack shows a flag's figure and review, but not the other records that the flag refers to."""
     await observed(world, PHOTO)
     id = await observed(world, PHOTO, position=HERE | {"isMock": True})
     await verified(world, tmp_path)

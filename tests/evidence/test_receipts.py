@@ -1,4 +1,4 @@
-"""Test signed receipts: they prove without the server that it had this very content at that time."""
+"""Test signed receipts: they prove, without asking the server, that it had this content at the stated time."""
 
 import json
 import subprocess

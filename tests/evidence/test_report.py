@@ -54,7 +54,7 @@ def test_line_breaking_loses_no_letter_and_exceeds_no_width(text: str, width: in
 
 
 def test_the_sketch_is_to_scale_with_north_up() -> None:
-    """Two places lie one kilometre apart, north and south."""
+    """One place lies one kilometre north of the other."""
     north = SketchPlace("seen", "1", 25.66, 114.76, 50.0)
     south = SketchPlace("seen", "2", 25.66 - 1000 / 111_320, 114.76)
     sketch = sketch_of([north, south])
@@ -80,7 +80,7 @@ def test_any_places_fit_on_the_sketch(found: list[tuple[float, float]]) -> None:
 
 
 def test_a_place_far_from_the_claimed_one_is_listed_but_not_drawn() -> None:
-    """Ganzhou and Rome: 9,300 km by great circle, setting out to the north-west."""
+    """Rome is 9,300 km from Ganzhou along the great circle, which leaves Ganzhou towards the north-west."""
     ganzhou, rome = SketchPlace("seen", "1", 25.83, 114.93), SketchPlace("photo", "1-1", 41.9, 12.5)
     sketch = sketch_of([ganzhou, rome])
     assert sketch

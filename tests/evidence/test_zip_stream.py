@@ -1,4 +1,7 @@
-"""Test a pack's ZIP: the same bytes on every Python, 64 bits from a fixed bound on, and readable by other programs."""
+"""Test a pack's ZIP: every Python version writes the same bytes, and other programs can read them.
+
+From a fixed size on, sizes and offsets have 64 bits.
+"""
 
 import hashlib
 import io

@@ -102,7 +102,7 @@ async def test_a_draft_repeated_in_one_batch_is_a_duplicate(world: World) -> Non
     assert other["refusal"]["code"] == "CONFLICT"
 
 
-async def test_different_content_under_a_taken_id_is_refused_and_set_aside(world: World) -> None:
+async def test_different_content_under_a_taken_id_is_refused_and_stored_as_a_conflict(world: World) -> None:
     sent = draft()
     await world.submit("inspector", sent)
     before = await world.snapshot()
@@ -116,7 +116,7 @@ async def test_different_content_under_a_taken_id_is_refused_and_set_aside(world
     assert after == before
 
 
-async def test_conflicts_set_aside_per_person_and_day_are_limited(world: World) -> None:
+async def test_stored_conflicts_per_person_and_day_are_limited(world: World) -> None:
     sent = [draft() for _ in range(50)]
     await world.submit("inspector", *sent)
     for n in range(MAX_CONFLICTS_PER_DAY // 50):
@@ -247,7 +247,7 @@ async def test_only_the_author_and_cleared_people_in_scope_see_a_complainant(wor
 
 
 async def test_only_the_author_and_cleared_people_see_the_device_sequence(world: World) -> None:
-    """The sequence would link a person's reports."""
+    """Other people could use the sequence to find out which reports come from the same person."""
     id = await world.observe(deviceSequence=7)
     for name, told in (("inspector", 7), ("officer", 7), ("clerk", None), ("supervisor", None)):
         assert (await world.ask(name, ONE, id=id))["observation"]["deviceSequence"] == told, name

@@ -20,7 +20,7 @@ AT_ONCE = 16
 
 
 def operations(world: World, seed: int, count: int) -> Iterator[list[Operation]]:
-    """Yield the operations of a day with `count` cases in waves, each of which depends only on earlier ones."""
+    """Yield the operations of a day with `count` cases in waves. Operations depend only on those of earlier waves."""
     dice = random.Random(seed)  # noqa: S311
     people = {name: person.id for name, person in world.people.items()}
     drafts = [draft(text=f"第 {n} 条", media=[medium(f"{seed}-{n}".encode())]) for n in range(count * 42 // 10)]
@@ -81,7 +81,7 @@ def operations(world: World, seed: int, count: int) -> Iterator[list[Operation]]
 
 
 async def send(world: World, sent: list[Operation]) -> None:
-    """Send all operations, some of them concurrently. Their answers don't matter, but each must come."""
+    """Send all operations, some of them concurrently. Their answers don't matter, but each must be answered."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(operation: Operation) -> None:

@@ -15,5 +15,5 @@ def goldens(mongo: Mongo, request: pytest.FixtureRequest) -> Goldens:
 
 @pytest.fixture
 def records(mongo: Mongo, objects: ObjectStore) -> Store:
-    """The store without a bucket: what is written here goes to MongoDB alone."""
+    """Return a store without a bucket, because the golden tests write to MongoDB alone."""
     return Store(mongo, objects)

@@ -45,10 +45,10 @@ def fixed_id(prefix: str, number: int = 1) -> strawberry.ID:
 
 
 def by_id(records: Iterable[R]) -> list[R]:
-    """For what storage answers in no order."""
+    """Sort records by id, because storage returns some records in no fixed order."""
     return sorted(records, key=lambda record: record.id)
 
 
 def minutes(count: float) -> datetime:
-    """So many minutes after `NOW`."""
+    """Return the time that is `count` minutes after `NOW`."""
     return NOW + timedelta(minutes=count)

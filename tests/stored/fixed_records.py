@@ -1,4 +1,4 @@
-"""Make fixed records for the golden tests: a `whole_` record has every field filled, a `bare_` one the fewest."""
+"""Make fixed records for the golden tests. A `whole_` record has every field, a `bare_` one only required fields."""
 
 from dataclasses import replace
 from datetime import date
@@ -140,7 +140,7 @@ def case_event(number: int, kind: CaseEventKind, state: CaseState) -> CaseEvent:
 
 
 def stateless(event: CaseEvent) -> Document:
-    """Return the entry's document without its state, which storage adds."""
+    """Return the entry's document without the state, because storage adds the state."""
     document = to_document(event)
     del document["state"]
     return document

@@ -1,4 +1,4 @@
-"""Goldens: the documents of a collection as MongoDB holds them, byte for byte, beside those that were committed."""
+"""Compare stored documents with goldens, which are committed copies of the documents, byte for byte."""
 
 import hashlib
 import json
@@ -27,9 +27,10 @@ class Goldens:
     is_recording: bool
 
     async def check(self, collection: str, normalize: Callable[[Document], Mapping[str, Any]] | None = None) -> None:
-        """Compare every document of the collection, by id, with its golden; with `--record-goldens`, write that.
+        """Compare every document of the collection with its golden, in the order of ids.
 
-        `normalize` fixes what storage makes up itself; everything else is compared as it stands.
+        With `--record-goldens`, write the goldens first. `normalize` replaces values that storage makes up itself. All
+        other values are compared unchanged.
         """
         raw = self.mongo.collection(collection)._raw.with_options(codec_options=_RAW)
         bodies: list[bytes] = [document.raw for document in await raw.find(sort=[("_id", 1)]).to_list(None)]
@@ -48,11 +49,11 @@ class Goldens:
 
 
 def _extended(body: bytes) -> Any:
-    """Canonical extended JSON, keys in the order in which they are stored."""
+    """Return canonical extended JSON, whose keys are in the order in which they are stored."""
     document = bson.decode(body, _AWARE)
     return json.loads(json_util.dumps(document, json_options=json_util.CANONICAL_JSON_OPTIONS))
 
 
 def encoded(golden: Any) -> bytes:
-    """The BSON bytes of a document in canonical extended JSON."""
+    """Return the BSON bytes of a golden, which is a document in canonical extended JSON."""
     return bson.encode(json_util.loads(json.dumps(golden), json_options=json_util.CANONICAL_JSON_OPTIONS))

@@ -23,7 +23,7 @@ from tests.stored.golden_documents import Goldens
 
 
 async def opened(records: Store, case: Case, *observation_ids: str) -> Case:
-    """Store the case under the office's next number, which must be its own."""
+    """Store the case under the office's next number. That must be the number that the case has."""
 
     def numbered(sequence: int) -> Case:
         assert sequence == case.sequence
@@ -33,7 +33,7 @@ async def opened(records: Store, case: Case, *observation_ids: str) -> Case:
 
 
 async def test_cases_and_number_counters_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """Opened with every field; with required fields only; closed; and with observations linked and unlinked."""
+    """One case has every field, one only required fields, one is closed, and one has an observation unlinked."""
     whole, bare = whole_case(1, CaseState.ACCEPTED), bare_case(2, CaseState.RECEIVED)
     moving, linking = bare_case(3, CaseState.INVESTIGATING), bare_case(4, CaseState.ACCEPTED)
     await records.observations.add([replace(whole_observation(number), case_ids=()) for number in (1, 2)])
@@ -63,7 +63,7 @@ async def test_cases_and_number_counters_keep_their_stored_form(records: Store, 
 
 
 async def test_assignments_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """Offered with every field; withdrawn with required fields only; and accepted, edited and finished."""
+    """One assignment has every field, one is withdrawn, and one is accepted, edited and finished."""
     whole, bare = whole_assignment(1), bare_assignment(2)
     taken = replace(bare, id=fixed_id("asg", 3), kind=AssignmentKind.CASE, case_id=fixed_id("cas", 1))
     await opened(records, bare_case(1, CaseState.ACCEPTED))
@@ -92,7 +92,7 @@ async def test_assignments_keep_their_stored_form(records: Store, goldens: Golde
 
 
 async def test_answers_to_assignments_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """With every field; held as a phone sends it; settled; and refused after it was held."""
+    """One answer has every field, one waits for its assignment, one is applied, and one is refused after it waited."""
     whole = StoredAnswer(
         id=fixed_id("ans", 1),
         user_id=fixed_id("usr", 1),

@@ -44,9 +44,10 @@ def bare_observation(number: int, placed: PlacementResult, *, later: float = 0) 
 
 
 async def test_observations_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """Recorded; linked to a case; revised; placed later; claimed for a check; and checked.
+    """Observations are recorded, linked to a case, revised, placed later, claimed for a check, and checked.
 
-    MongoDB's clock decides when an observation that is placed later is due for a check: that time is set to `NOW`.
+    MongoDB's clock decides when an observation that is placed later is due for a check. The test sets that time to
+    `NOW`.
     """
     whole, revised = whole_observation(1), whole_observation(2)
     unusable = replace(whole_observation(3), content=replace(CONTENT, position=UNUSABLE_POSITION), case_ids=())
@@ -168,7 +169,7 @@ async def test_flags_keep_their_stored_form(records: Store, goldens: Goldens) ->
 
 
 async def test_ratings_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """With every field; with required fields only; superseded; and superseding."""
+    """One rating has every field, one only required fields, one is superseded, and one supersedes that one."""
     bare = Rating(
         id=fixed_id("rat", 1),
         month=date(2026, 10, 1),

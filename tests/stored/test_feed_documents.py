@@ -40,10 +40,11 @@ ENTERED = {
 }
 
 
-async def test_changes_their_heads_and_state_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """Entries of every kind, with the digests of the records. With other digests, phones read everything again.
+async def test_changes_and_their_heads_and_state_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """The feed gets an entry of every kind, with the record's digest.
 
-    Storage makes up the name of the sequence, so it is set to a fixed one.
+    If digests changed, phones would have to read everything again. Storage makes up the name of the sequence, so the
+    test sets a fixed name.
     """
     await records.units.put_all([whole_unit()])
     await records.monitoring_points.put_all([whole_point()])
@@ -75,7 +76,7 @@ async def test_positions_of_log_readers_keep_their_stored_form(records: Store, g
 
 
 async def test_webhooks_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """With every field; with a new secret; and disabled by one failure too many."""
+    """One webhook has every field, one has a new secret, and one is disabled after one failure too many."""
     whole = Webhook(
         id=fixed_id("whk", 1),
         url="https://office.example/hooks",
@@ -125,7 +126,7 @@ def waiting(number: int, *, webhook: int) -> WebhookDelivery:
 
 
 async def test_webhook_deliveries_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """With every field; claimed; delivered; failed; and given up."""
+    """One delivery has every field. The others are claimed, delivered, failed and given up."""
     whole = replace(
         waiting(1, webhook=1),
         kind=DeliveryKind.ASSIGNMENT,

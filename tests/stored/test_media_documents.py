@@ -119,7 +119,7 @@ def announced(number: int) -> Media:
 
 
 async def test_media_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """Media at every step. Of the last two, one has a check due and one has it done."""
+    """There are media at every step. Of the last two, one is claimed for a check, and the other has been checked."""
     whole, unnamed, named, open_one = whole_medium(1), announced(2), announced(3), announced(4)
     verified, rejected, copied, uncopied = (announced(number) for number in (5, 6, 7, 8))
     unhashed, checked = whole_medium(9), whole_medium(10)
@@ -168,7 +168,7 @@ async def test_media_keep_their_stored_form(records: Store, goldens: Goldens) ->
 
 
 def event(number: int, kind: RedactionEventKind, *, revision: int, by: str | None = None) -> RedactionEvent:
-    """Return an entry of a redaction's history with every field filled. Entries of the worker name nobody."""
+    """Return an entry of a redaction's history with every field filled. Entries of the worker have no person."""
     return RedactionEvent(
         id=fixed_id("evt", number),
         kind=kind,
@@ -221,7 +221,7 @@ def whole_redaction(number: int) -> Redaction:
 
 
 def requested(number: int) -> Redaction:
-    """Return a redaction as requested, `number` minutes after `NOW`."""
+    """Return a redaction that was requested `number` minutes after `NOW`."""
     return Redaction(
         id=fixed_id("red", number),
         state=RedactionState.REQUESTED,
@@ -241,7 +241,7 @@ def requested(number: int) -> Redaction:
 
 
 async def test_redactions_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """With every field; claimed; failed; rejected; and through every step to an approval."""
+    """One redaction has every field. The others are claimed, failed, rejected, and approved after every step."""
     whole, released, failed, rejected, claimed = (whole_redaction(1), *(requested(number) for number in (2, 3, 4, 5)))
     redactions, kinds = records.redactions, RedactionEventKind
     for redaction in (whole, released, failed, rejected, claimed):
@@ -277,7 +277,7 @@ async def test_redactions_keep_their_stored_form(records: Store, goldens: Golden
 
 
 async def test_media_accesses_keep_their_stored_form(kept: Store, goldens: Goldens, tmp_path: Path) -> None:
-    """An entry for every address that is given out. The random end of each entry's id is set to zeros."""
+    """An entry is stored for every address given out. The test sets the random end of an entry's id to zeros."""
     viewer = Viewer(
         user_id=fixed_id("usr", 1),
         roles=frozenset({Role.OFFICER}),

@@ -1,4 +1,4 @@
-"""Test keys in the object store: originals, their renditions and covered copies, and the log of who was given which."""
+"""Test keys in the object store for originals, renditions and redacted copies, and the log of accesses to originals."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ async def stored(world: World, collection: str) -> list[dict[str, Any]]:
     return await world.store.mongo.collection(collection).find({}, sort=[("_id", 1)])
 
 
-async def test_a_verified_and_covered_photo_has_its_keys_and_accesses(world: World, tmp_path: Path) -> None:
+async def test_a_verified_and_redacted_photo_has_its_keys_and_log_entries(world: World, tmp_path: Path) -> None:
     await observed(world, COUNTER)
     await verified(world, tmp_path)
     [photo] = await stored(world, "media")
@@ -50,7 +50,7 @@ async def check_keys(world: World, folder: Path, photo: dict[str, Any], copy: di
 
 
 async def check_accesses(world: World, photo: dict[str, Any], copy: dict[str, Any]) -> None:
-    """Check the log entries of originals that the worker took, key by key; ids and times vary with the run."""
+    """Check all fields of the log entries for originals that the worker read. Ids and times vary with the run."""
     looking, covering, _ = await stored(world, "media_accesses")
     for access in (looking, covering):
         assert [*access.items()] == [

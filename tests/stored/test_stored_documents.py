@@ -62,7 +62,7 @@ def test_prefixes_of_ids_stay_the_same() -> None:
 
 
 def test_values_of_stored_enums_stay_the_same(request: pytest.FixtureRequest) -> None:
-    """A renamed or missing value makes documents unreadable. Classes and members may have any name."""
+    """A renamed or missing value makes documents unreadable. The names of classes and members are free to change."""
     found = {kind for record in RECORDS for kind in enums_in(record, set())} | {ChangeKind, PushService}
     values = sorted([str(member.value) for member in kind] for kind in found)
     if request.config.getoption("--record-goldens"):
