@@ -55,7 +55,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the session's folder in the main process. With xdist that is the controller; workers inherit the name."""
+    """Make the session's folder in the main process, which is xdist's controller if xdist is used.
+
+    Workers inherit the folder's name.
+    """
     if not hasattr(config, "workerinput"):
         config.stash[SESSION] = Path(tempfile.mkdtemp(prefix="mingcha-tests-"))
         os.environ["MINGCHA_TEST_FOLDER"] = str(config.stash[SESSION])

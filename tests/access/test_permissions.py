@@ -34,7 +34,7 @@ PEOPLE = {
 }
 REFUSALS = {"FORBIDDEN", "UNAUTHENTICATED"}
 NAMED = {"id", "unitId", "input"}
-"""The arguments that the operations of these tests give, if a root field requires them."""
+"""Names of arguments that the test operations give wherever a root field requires them."""
 
 
 def fields() -> Iterator[tuple[str, str, GraphQLField]]:

@@ -1,4 +1,4 @@
-"""Test the backfill: any worker hashes and checks the records from before similarity and checks existed, each once."""
+"""Test the backfill: old records without likenesses and checks are hashed and checked once, by any worker."""
 
 import os
 from collections.abc import AsyncIterator

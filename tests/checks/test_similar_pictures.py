@@ -119,7 +119,7 @@ async def test_keypoints_are_looked_up_in_one_command_through_their_index(mongo:
 async def test_a_picture_lookup_takes_a_fixed_number_of_commands(
     mongo: Mongo, engines: Addresses, tmp_path: Path
 ) -> None:
-    """A lookup takes three for the hash, one for the keypoints and at most two for the candidates.
+    """A lookup takes three commands for the hash, one for the keypoints and at most two for the candidates.
 
     The number of stored pictures makes no difference.
     """
@@ -182,7 +182,7 @@ def test_a_video_is_compared_by_its_poster_frame(name: str) -> None:
 async def test_a_copy_is_found_although_many_pictures_share_its_keypoints(
     index: Likenesses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A form that is photographed often is such a picture. The index then looks up each keypoint on its own."""
+    """Pictures of the same form share keypoints, for example. The index then looks up each keypoint on its own."""
     monkeypatch.setattr("storage.checks.similar_pictures._MAX_SHARING", 5)
     monkeypatch.setattr("storage.checks.similar_pictures._MAX_PER_KEYPOINT", 4)
     path = tmp_path / "original.jpg"

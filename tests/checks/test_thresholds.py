@@ -1,4 +1,4 @@
-"""Test thresholds: the threshold in force of the nearest office applies, and officers only append settings."""
+"""Test thresholds: the nearest office's current threshold applies, and officers only append settings."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

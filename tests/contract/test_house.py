@@ -44,7 +44,7 @@ def test_no_file_is_longer_than_300_lines() -> None:
 
 
 def test_only_the_listed_records_refer_to_each_other() -> None:
-    """The listed modules must be the largest group in which all reach each other.
+    """The listed modules must be the largest group in which every module reaches every other.
 
     Imports for types and lazy references count.
     """

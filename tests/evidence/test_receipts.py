@@ -1,4 +1,4 @@
-"""Test signed receipts: they prove, without asking the server, that it had this content at the stated time."""
+"""Test signed receipts: a receipt alone proves that the server had this content at the stated time."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Compare stored documents with goldens, which are committed copies of the documents, byte for byte."""
+"""Compare stored documents, byte for byte, with goldens. A golden is a committed copy of a document."""
 
 import hashlib
 import json

@@ -23,7 +23,7 @@ async def move_case(world: World, case_id: str, to: str, **more: Any) -> dict[st
 
 
 async def open_investigated_case(world: World) -> str:
-    """Open a case that the supervisor accepts, and return its id."""
+    """Open a case, assign it to the supervisor, who accepts it, and return the case's id."""
     case = await world.open_case()
     offer = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people["supervisor"].id}
     await world.ask("officer", ASSIGN, input=offer)

@@ -12,7 +12,7 @@ TEXT = json.dumps({"words": ["明察暗访"] * 200}, ensure_ascii=False).encode(
 def zstd_bomb() -> bytes:
     """Return a zstd frame of 32 KiB that unpacks to 1 GiB of zeros.
 
-    The frame doesn't state its size. Its blocks consist of one byte that is to be repeated.
+    The frame doesn't state its size. Nearly every block is a single byte with the number of its repetitions.
     """
     packing = zstandard.ZstdCompressor(write_content_size=False, write_checksum=False).compressobj()
     begun = packing.compress(bytes(1024 * 1024)) + packing.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)

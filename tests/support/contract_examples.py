@@ -1,9 +1,8 @@
 """Send the contract's example requests to a served product, in the order in which they depend on each other.
 
-An example's texts may hold placeholders, `<kind>` or `<kind:name>`, for values that vary from run to run.
-In an answer a placeholder matches any value of its kind and stores it under its name.
-In variables it is replaced by the stored value.
-`--record-examples` writes the examples again.
+An example's texts may hold placeholders, `<kind>` or `<kind:name>`, for values that vary from run to run. In an answer,
+a placeholder matches any value of its kind, and the value is stored under the placeholder's name. In variables, a
+placeholder is replaced by the stored value. `--record-examples` writes the examples again.
 """
 
 import json
@@ -63,7 +62,7 @@ def ordered(all_: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]
 
 @dataclass
 class Stage:
-    """A served world, the access tokens of its people, keyed by name, and the values of placeholders."""
+    """A served world. `tokens` are its people's access tokens, keyed by name. `kept` are the values of placeholders."""
 
     world: World
     address: str

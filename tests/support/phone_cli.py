@@ -53,7 +53,8 @@ class Terminal:
     ) -> int:
         """Run a command and return its exit code.
 
-        `kill_at`: kill the process at that moment of the outbox; each step has two, just before and after its commit.
+        `kill_at`: kill the process at the moment of that number. Each step of the outbox has two moments, just before
+        and just after its commit.
         `dies_after`: kill the process that many seconds after its start.
         `password`: use it instead of the key that last unlocked the phone.
         """

@@ -24,11 +24,11 @@ SIGNED_OUT = frozenset({"UNAUTHENTICATED", "SESSION_ENDED"})
 
 
 class RetryLaterError(Exception):
-    """The attempt failed, and another may succeed; the text is a short reason."""
+    """The attempt failed, but another attempt may succeed. The text is a short reason."""
 
 
 class SubmissionRefusedError(Exception):
-    """The server's typed refusal; the text is its code."""
+    """A typed refusal by the server. The text is the refusal's code."""
 
 
 @cache

@@ -131,7 +131,7 @@ class RunningProduct:
         return self.within(admit)
 
     def end_sessions(self, user: str) -> None:
-        """Let the user's sessions expire. Access tokens made before stay valid until they expire themselves."""
+        """Let the user's sessions expire. Access tokens stay valid until their own expiry."""
 
         async def end(world: World) -> None:
             found = await world.store.users.by_user_name(user)
