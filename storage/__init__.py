@@ -1,1 +1,1 @@
-"""Everything that touches MongoDB, S3 or pixels. Permissions are not checked here: `api` passes in filters for them."""
+"""Everything that touches MongoDB, S3 or pixels. Permissions are not checked here. Instead, `api` passes in filters."""

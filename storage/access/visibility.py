@@ -114,8 +114,8 @@ def flags_of_observations(viewer: Viewer) -> Filter:
 def ratings(viewer: Viewer, now: datetime) -> Filter:
     """Match the viewer's own ratings. For supervisors and officers, also match the ratings of offices in scope.
 
-    If the viewer may not see identities, only published ratings of others match: the time when an unpublished rating
-    appears could reveal its rater.
+    If the viewer may not see identities, only published ratings of other people match, because the time when an
+    unpublished rating appears could reveal its rater.
     """
     in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
     published: Document = {} if viewer.sees_identities else {"published_at": {"$lte": now}}

@@ -20,7 +20,10 @@ class DeviceClocks:
         self._readings = mongo.collection("clock_readings")
 
     async def add(self, reading: ClockReading) -> None:
-        """Store the reading. If a reading with the same device time is stored, the request is a repeat: do nothing."""
+        """Store the reading.
+
+        If a reading with the same device time is stored, do nothing, because the request is a repeat.
+        """
         await self._readings.insert_many([to_document(reading) | {"_id": _id(reading)}])
 
     async def latest(self, user_id: str, device_id: str) -> ClockReading | None:

@@ -41,7 +41,7 @@ class Attempts:
         await self._attempts.update_many({"_id": {"$in": keys}, "count": {"$gt": 0}}, {"$inc": {"count": -1}})
 
     async def clear(self, buckets: Sequence[Bucket]) -> None:
-        """After a correct password, empty the person's own buckets and subtract this attempt from the others."""
+        """After a correct password, empty the person's own buckets and subtract this attempt from the other buckets."""
         cleared = [bucket.key for bucket in buckets if bucket.cleared_by_success]
         await self._attempts.delete_many({"_id": {"$in": cleared}})
         shared = [bucket for bucket in buckets if not bucket.cleared_by_success]

@@ -54,7 +54,10 @@ class RefreshOutcome(enum.Enum):
 
 @dataclass(frozen=True)
 class RefreshResult:
-    """The outcome of using a token. User and device are those of the token's family, or None if it is unknown."""
+    """The outcome of using a token.
+
+    User and device are those of the token's family, or None if the family is unknown.
+    """
 
     use: RefreshOutcome
     user_id: str | None = None

@@ -87,7 +87,7 @@ class Ratings:
     async def of_months(
         self, unit_ids: Sequence[str], months: Sequence[date], now: datetime
     ) -> dict[tuple[str, date], MonthlyRatings]:
-        """Return the mean and the number of the ratings that count at `now`, by unit and month.
+        """Return the mean and the number of the ratings that count at `now`, keyed by unit and month.
 
         A unit and month without such ratings is absent.
         """

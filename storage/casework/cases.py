@@ -65,8 +65,8 @@ class Cases:
     ) -> list[Case]:
         """Return cases about the given units and points, newest first.
 
-        For each unit and each point, these are up to `most` cases that match `in_scope`. In addition, these are all
-        cases about the units and points whose ids are in `granted`. This is one command with an index range of its own
+        For each unit and each point, the result has up to `most` cases that match `in_scope`. It also has every case
+        about these units and points whose case id is in `granted`. This is one command with an index range of its own
         for each unit and point. So a unit with many cases does not displace the cases of other units.
         """
         units, points = dict.fromkeys(unit_ids), dict.fromkeys(point_ids)

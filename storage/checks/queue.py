@@ -76,7 +76,7 @@ class Checks:
     async def request_missing(self, now: datetime, most: int) -> int:
         """Request checks of up to `most` old observations that were stored before checks existed.
 
-        Return how many were requested. 0 means that a check of every observation was requested.
+        Return how many were requested. 0 means that no observation without a request is left.
         """
         documents = await self._observations.find(
             {ROUND: None}, projection={"_id": 1}, sort=[("_id", ASCENDING)], limit=most

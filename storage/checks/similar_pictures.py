@@ -26,12 +26,16 @@ from storage.similarity.perceptual_hash import CUTS
 RADIUS = 8
 """Maximum number of differing bits, of the 64 bits of two coarse hashes, at which a similar picture is always found."""
 BANDS = {"low": (0, 22), "middle": (22, 21), "high": (43, 21)}
-"""First bit and width in bits of each band. Bands have about 21 bits: a large office has about 2^21 pictures."""
+"""First bit and width in bits of each band.
+
+Bands have about 21 bits, because a large office has about 2^21 pictures.
+"""
 _WITHIN_BAND = RADIUS // len(BANDS)
 _MAX_KEYS = 10_000
 """Maximum number of index entries to read per band and hash.
 
-If more pictures have similar hashes, finding them is of no use. An example is a form that is photographed often.
+If more pictures than this have similar hashes, it is useless to find them. They may show a form that is often
+photographed.
 """
 _SURE = 12
 """Number of differing bits, of the 256 bits of two detail hashes, up to which two pictures need not be aligned."""
@@ -88,7 +92,7 @@ class Likenesses:
         await self._likenesses.delete_many({"_id": {"$in": [f"{media_id}:{cut}" for cut in range(CUTS)]}})
 
     async def of(self, media_ids: Sequence[str]) -> dict[str, list[Likeness]]:
-        """Return the likenesses of the media's cuts, by media id. Media without likenesses are absent."""
+        """Return the likenesses of the media's cuts, keyed by media id. Media without likenesses are absent."""
         ids = [f"{media_id}:{cut}" for media_id in media_ids for cut in range(CUTS)]
         marks = {
             document["_id"]: document["marks"] for document in await self._marks.find({"_id": {"$in": list(media_ids)}})
@@ -136,7 +140,7 @@ class Likenesses:
     async def _near_wholes(self, media_id: str, wanted: Sequence[Likeness]) -> dict[str, int]:
         """Find other media whose coarse hash is within `RADIUS`.
 
-        Return the number of differing bits of the detail hashes, by media id.
+        Return the number of differing bits of the detail hashes, keyed by media id.
         """
         pairs = await self._candidates(media_id, wanted)
         details = await self._fields([id for id, _ in pairs], "detail")

@@ -1,4 +1,4 @@
-"""Store thresholds. A stored threshold is never changed: a new setting is a new document."""
+"""Store thresholds. A stored threshold is never changed. A new setting is stored as a new document."""
 
 from collections.abc import Sequence
 from typing import Any

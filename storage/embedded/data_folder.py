@@ -19,7 +19,7 @@ FIRST_PORT, LAST_PORT = 20_000, 32_000
 
 
 class FolderInUseError(Exception):
-    """Raised if another process has locked the folder. The message has its process id and its address."""
+    """Raised if another process has locked the folder. The message has that process's id and address."""
 
 
 class FolderUnusableError(Exception):
@@ -65,11 +65,13 @@ class DataFolder:
         return path
 
     def acquire_lock(self, *, wait_seconds: float = 10.0) -> int:
-        """Lock the folder. Return the file descriptor of the lock. The lock lasts while any process has it open.
+        """Lock the folder. Return the file descriptor of the lock.
+
+        The lock lasts while any process has the descriptor open.
 
         Child processes that write to the folder inherit the descriptor. So if the process that took the lock is killed,
-        the next one waits until its children have ended too. Raise `FolderInUseError` if the process that took the lock
-        still lives, or if the lock is not free after `wait_seconds`.
+        the next process waits until the children have ended too. Raise `FolderInUseError` if the process that took the
+        lock still lives, or if the lock is not free after `wait_seconds`.
         """
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + wait_seconds

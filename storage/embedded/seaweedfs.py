@@ -42,7 +42,7 @@ def endpoint(ports: Sequence[int]) -> str:
 
 
 def environment(folder: DataFolder) -> dict[str, str]:
-    """Return the environment of the engine. It does not inherit ours.
+    """Return the environment of the engine. The engine does not inherit the environment of this process.
 
     Otherwise the engine would accept keys from AWS_* variables and read settings from the user's home folder.
     """

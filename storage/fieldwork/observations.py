@@ -19,7 +19,10 @@ from storage.mongodb.keyset_pagination import time_and_id
 
 SORT: Sort = (("received_at", DESCENDING), ("_id", DESCENDING))
 SHOWN = "shown_at"
-"""Field that stores the shown time for filters. `Observation` has no such field: it computes the time on each read."""
+"""Field that stores the shown time for filters.
+
+`Observation` lacks this field, because it computes the time on each read.
+"""
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (SORT, {}),
     ((("author_id", ASCENDING), *SORT), {}),
@@ -131,7 +134,7 @@ class Observations:
         return await self._observations.update_one(filter, update)
 
     async def backfill_shown_times(self) -> None:
-        """Store the shown time in old observations that lack it: they were stored before this field existed."""
+        """Store the shown time in observations that lack it, because they were stored before this field existed."""
         while batch := await self._observations.find({SHOWN: None}, limit=500):
             for document in batch:
                 observation = from_document(Observation, document)

@@ -30,7 +30,10 @@ _OLD_QUICKTIME = frozenset({b"moov", b"mdat", b"wide"})
 
 
 def sniff(head: bytes) -> str | None:
-    """Return the content type of a file that begins with `head`; None if it is not one of the twelve allowed types."""
+    """Return the content type of a file that begins with `head`.
+
+    Return None if it is not one of the twelve allowed types.
+    """
     for prefix, content_type in _PREFIXES:
         if head.startswith(prefix):
             return content_type

@@ -77,7 +77,7 @@ class ExifFacts:
 
 
 def read_exif(ifd0: Tags, exif: Tags, gps: Tags) -> ExifFacts:
-    """Convert the tags; never raise, whatever they contain. Tag numbers: CIPA DC-008 (EXIF 3.0)."""
+    """Convert the tags. Never raise an error, whatever the tags contain. Tag numbers: CIPA DC-008 (EXIF 3.0)."""
     orientation = ifd0.get(0x0112)
     is_valid = isinstance(orientation, int) and not isinstance(orientation, bool) and 0 <= orientation <= 0xFFFF
     return ExifFacts(
@@ -93,7 +93,7 @@ def read_exif(ifd0: Tags, exif: Tags, gps: Tags) -> ExifFacts:
 
 
 def clean_text(value: object) -> str | None:
-    """Return the printable text up to the first NUL, at most 200 characters; None if no text is left."""
+    """Return the printable text up to the first NUL, at most 200 characters. Return None if no text is left."""
     if isinstance(value, bytes | bytearray):
         value = bytes(value).decode("latin-1")
     if not isinstance(value, str):
@@ -113,7 +113,7 @@ _OFFSET = re.compile(r"([+-])([0-9]{1,2}):?([0-9]{2})", re.ASCII)
 
 
 def parse_wall_time(text: str | None) -> WallTime | None:
-    """Parse `2018:07:25 16:34:23` (EXIF) or `2018-07-25T16:34:23.93+02:00` (XMP); None if it is not a time."""
+    """Parse `2018:07:25 16:34:23` (EXIF) or `2018-07-25T16:34:23.93+02:00` (XMP). Return None if it is not a time."""
     match = _WALL.fullmatch(text or "")
     if not match:
         return None
@@ -128,7 +128,7 @@ def parse_wall_time(text: str | None) -> WallTime | None:
 
 
 def make_position(latitude: float, longitude: float, **more: Any) -> Position | ExifPositionProblem:
-    """Return a position, or the problem if it is out of range or at 0, 0.
+    """Return a position, or the problem if the position is out of range or at 0, 0.
 
     Devices write 0, 0 if they don't know the position.
     """
@@ -233,7 +233,8 @@ def _sign(reference: object, positive: str, negative: str) -> int | None:
 def _read_angle(value: object) -> float | ExifPositionProblem:
     """Convert a GPSLatitude or GPSLongitude to degrees.
 
-    0/0 in any part means no position, as in ExifTool and exiv2: the writer left that part out.
+    0/0 in any part means no position, because the writer left that part out. ExifTool and exiv2 read it in the same
+    way.
     """
     parts = value if isinstance(value, tuple | list) else (value,)
     if not parts or parts[0] in (None, "", b""):

@@ -75,10 +75,11 @@ class _Items:
                 self._container.xmp = data
 
     def _is_coded(self, start: int, length: int) -> bool:
-        """Return whether a tile consists of HEVC units without holes. Each unit follows its length.
+        """Return whether a tile is complete, which means that it consists of HEVC units without holes.
 
-        libheif shows an incomplete tile green. No unit contains three zero bytes in a row (ISO/IEC 23008-2, 7.4.2.1).
-        So a longer run of zeros was never written. ISO/IEC 14496-15, 4.3.2 describes the units.
+        The check is needed because libheif shows an incomplete tile in green. Each unit follows its length (ISO/IEC
+        14496-15, 4.3.2). No unit contains three zero bytes in a row (ISO/IEC 23008-2, 7.4.2.1). So a longer run of
+        zeros was never written.
         """
         end = start + length
         searched = min(length, self._budget)

@@ -1,4 +1,4 @@
-"""Check that every field of a result is possible. Hostile bytes may have taken over the child process that sent it."""
+"""Check that every field of a result is possible. Hostile bytes may have taken over the child process that made it."""
 
 import math
 import re

@@ -21,13 +21,16 @@ from storage.formats.results import A, Damage, ReadResult, from_json
 _ROOT = Path(__file__).parents[2]
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
-"""Each of NumPy's threads would reserve address space, and the child's address space is limited."""
+"""Makes NumPy use one thread. Each thread would reserve address space, and the child's address space is limited."""
 _START_SECONDS = 30.0
 _REPLY_BYTES = 32 * 2**20
 
 
 class DecoderUnavailableError(Exception):
-    """The child process does not start. The machine is at fault, not the file: try again later."""
+    """The child process does not start.
+
+    The machine is at fault, not the file, so the file should be tried again later.
+    """
 
 
 class Sandbox:
@@ -150,9 +153,9 @@ class Decoder(Sandbox):
             return picture
 
     async def _run_checked(self, work: str, path: Path) -> ReadResult:
-        """Return the child's answer if a reader can have produced it. Otherwise report CRASHED and end the child.
+        """Return the child's answer if a reader can have produced it.
 
-        Such a child has been taken over by hostile bytes.
+        Otherwise report CRASHED and end the child, because hostile bytes have taken over a child that answers so.
         """
         picture = await self._run(ReadResult, work, path)
         if is_plausible(picture):

@@ -14,14 +14,14 @@ from storage.similarity.perceptual_hash import compute_likenesses
 
 _SMOOTH, _SMOOTHER = ImageFilter.GaussianBlur(1.2), ImageFilter.GaussianBlur(2.2)
 _MIN = 3
-"""Grey levels by which a peak must differ from its surroundings: encoding alone makes a difference of one or two."""
+"""Grey levels by which a peak must differ from its surroundings. Encoding alone makes a difference of one or two."""
 _NOTHING = [255] + [0] * 255
 _ENOUGH = [0] * _MIN + [255] * (256 - _MIN)
 """Lookup tables that map grey values to yes (255) or no (0)."""
 _APART = 4
 """Minimum distance in pixels from a stronger peak."""
 _MAX_PEAKS = 20
-"""Maximum number of peaks that are used on each level: the strongest ones."""
+"""Maximum number of peaks that are used on each level. The strongest peaks are used."""
 _SHARP = Image.Resampling.LANCZOS
 
 
@@ -85,7 +85,10 @@ def _find_peaks(difference: Image.Image) -> Iterator[tuple[int, int, int]]:
 
 
 def _dilate(image: Image.Image) -> Image.Image:
-    """Apply a 5 x 5 maximum filter, 30 times as fast as Pillow's filter: combine ever longer runs along both axes."""
+    """Apply a 5 x 5 maximum filter.
+
+    It combines ever longer runs along both axes, 30 times as fast as Pillow's filter.
+    """
     width, height = image.size
     highest = image.crop((-2, -2, width + 2, height + 2))
     for x, y in ((1, 0), (0, 1)):

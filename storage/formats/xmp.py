@@ -80,7 +80,10 @@ def _find_rdf(packet: bytes) -> Any:
 
 
 def _read_properties(rdf: Any) -> dict[str, str]:
-    """Return the simple properties of the picture itself, not the deeper nested ones of its ingredients and regions."""
+    """Return the simple properties of the picture itself.
+
+    Leave out the more deeply nested ones of ingredients and regions.
+    """
     properties: dict[str, str] = {}
     for description in [] if rdf is None else rdf.findall(f"{_RDF}Description"):
         simple = [*description.attrib.items(), *((child.tag, child.text) for child in description if not len(child))]

@@ -79,7 +79,7 @@ class MediaRecords:
         return [from_document(Media, document) for document in documents]
 
     async def confirm(self, id: str, now: datetime) -> Media | None:
-        """Mark a medium in state EXPECTED or REJECTED as UPLOADED: its bytes are in the object store.
+        """Mark a medium in state EXPECTED or REJECTED as UPLOADED, because its bytes are in the object store.
 
         Return None if the medium is in another state. The count of attempts restarts at 0, because the attempts so far
         were to find the bytes, and the next ones are to verify them.
@@ -91,7 +91,7 @@ class MediaRecords:
         )
 
     async def count_known_bytes(self, uploader_id: str, digests: Collection[str]) -> dict[tuple[str, int], int]:
-        """Count the uploader's UPLOADED and READY media, by (SHA-256, size in bytes).
+        """Count the uploader's UPLOADED and READY media, keyed by (SHA-256, size in bytes).
 
         A pair is absent if no medium with these bytes has an object of its own in the object store.
         """
@@ -204,7 +204,7 @@ class MediaRecords:
     async def record_decoding_failure(self, media: Media, until: datetime) -> None:
         """Release a claimed medium until `until`, and count one failure of the decoder.
 
-        `attempts` counts every claim, so it also grows when the object store fails.
+        `attempts` can't be this count, because it counts every claim and so also grows when the object store fails.
         """
         await self._media.update_one(_claimed(media), {"$set": {"due_at": until}, "$inc": {"decoding_failures": 1}})
 
@@ -245,7 +245,9 @@ class MediaRecords:
         return await self._media.update_one({"_id": media.id, _HASHED: None}, update)
 
     async def reject(self, media: Media, why: MediaRejection) -> Media | None:
-        """Mark an UPLOADED medium as REJECTED: the bytes at its key are wrong. The next upload gets another key.
+        """Mark an UPLOADED medium as REJECTED, because the bytes at its key are wrong.
+
+        The next upload gets another key.
 
         Return None if the medium is in another state, or if another worker has already rejected these bytes.
         """
@@ -254,7 +256,7 @@ class MediaRecords:
         return await self._move(media.id, MediaState.REJECTED, fields, {"key": media.key})
 
     async def mark_lost(self, id: str, look_at: datetime) -> Media | None:
-        """Move an UPLOADED medium back to EXPECTED: the object store does not have its bytes.
+        """Move an UPLOADED medium back to EXPECTED, because the object store does not have its bytes.
 
         The worker looks for the bytes again at `look_at`.
         """

@@ -63,7 +63,7 @@ def _duplicate_error(details: Mapping[str, Any] | None) -> DuplicateError:
 
 
 def _describe_error(error: PyMongoError) -> str:
-    """Return the error's type and the server's code names. The message is left out: it quotes documents."""
+    """Return the error's type and the server's code names. Leave out the message, because it quotes documents."""
     return " ".join([type(error).__name__, *_error_codes(error).values()])
 
 
@@ -76,7 +76,7 @@ def _error_codes(error: PyMongoError) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class InsertResult:
-    """The result of `insert_many`. `duplicate_ids` are the ids of the documents not stored: a unique key was taken."""
+    """The result of `insert_many`. `duplicate_ids` are the ids of documents whose unique key was taken."""
 
     duplicate_ids: frozenset[str]
 
@@ -203,7 +203,7 @@ class Collection:
 
 
 async def _await_if_needed(result: Any) -> Any:
-    """Await the result if needed: for sessions, streams and cursors, PyMongo returns awaitables, Motor the objects."""
+    """Await the result if it is awaitable. PyMongo returns awaitable sessions, streams and cursors, Motor does not."""
     return await result if hasattr(result, "__await__") else result
 
 
@@ -288,7 +288,7 @@ class Mongo:
 
 
 async def _commit(session: Session) -> None:
-    """Commit. If the reply is lost, commit again: the server commits only once. Raise transient conflicts."""
+    """Commit. If the reply is lost, commit again, because the server commits only once. Raise transient conflicts."""
     deadline = time.monotonic() + COMMIT_SECONDS
     while True:
         try:

@@ -66,7 +66,10 @@ class PushTokens:
             )
 
     async def schedule_all(self, due_at: datetime) -> None:
-        """Queue every device. Call this if changes were missed, so that it is unknown which devices they concern."""
+        """Queue every device.
+
+        Call this if changes were missed, because nobody knows then which devices they concern.
+        """
         await self._tokens.update_many({"due_at": None}, {"$set": {"due_at": due_at}})
 
     async def claim(self, services: Sequence[str], now: datetime, lease: timedelta) -> PushCall | None:
@@ -82,7 +85,9 @@ class PushTokens:
         return PushCall(*(document[name] for name in ("user_id", "device_id", "service", "token", "told", "attempts")))
 
     async def release(self, call: PushCall, *, retry_at: datetime | None, changed_at: datetime) -> None:
-        """End a claim. The device leaves the queue, or is tried again at `retry_at` if it is given.
+        """End a claim. The device leaves the queue.
+
+        If `retry_at` is given, the device is tried again at that time instead.
 
         If a newer change was queued during the claim, the device stays in the queue and is woken at `changed_at`.
         """

@@ -108,7 +108,7 @@ class RecordEvents:
             yield _Reader(stream, self._add_granted)
 
     async def load_position(self, name: str) -> str | None:
-        """Return the stored position of the named reader. None if there is none."""
+        """Return the stored position of the named reader, or None if there is none."""
         document = await self._positions.find_one({"_id": name})
         return document["position"] if document else None
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 def collapse_exception_groups() -> Iterator[None]:
     """If the block raises an exception group, raise the group's first error instead. Callers can catch it by its type.
 
-    This does not use `except*`: some versions of Python (3.11.2) wrap an error that is raised there in a group again.
+    This does not use `except*`, because some versions of Python (3.11.2) wrap an error that is raised there in a group
+    again.
     """
     failure: Exception | None = None
     try:

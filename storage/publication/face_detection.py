@@ -23,7 +23,7 @@ THRESHOLD = 0.2
 OVERLAP = 0.3
 """Maximum intersection over union of the boxes of two faces. With more overlap, the boxes count as the same face."""
 MARGIN = 0.15
-"""Share of a face's width and height that is added on each side: the model's box ends at the brow and the chin."""
+"""Share of a face's width and height that is added on each side, because the model's box ends at brow and chin."""
 MAX_FACES = 200
 STRIDE, MULTIPLE = 4, 32
 """`STRIDE` is the number of pixels per cell of the heat map. The sides of a view must be multiples of `MULTIPLE`.

@@ -55,7 +55,7 @@ class Redactions:
         return [from_document(Redaction, document) for document in documents]
 
     async def count_of_medium(self, media_id: str) -> int:
-        """Count the redactions of a medium that have not ended: they are approved or may still be approved."""
+        """Count the redactions of a medium that are approved or may still be approved."""
         ended = _values(state for state, targets in MOVES.items() if not targets)
         return await self._redactions.count({"media_id": media_id, "state": {"$nin": ended}})
 

@@ -1,7 +1,7 @@
 """Inspect and set the rules of the bucket that protect evidence.
 
 The service also works without these rules. If the store lacks a feature, or denies access to it, this is only reported.
-Rules that other people have set are kept: our own rules are recognised by their name.
+Rules that other people have set are kept. Our own rules are recognised by their name.
 """
 
 import enum

@@ -276,7 +276,7 @@ class ObjectStore:
             )
 
     async def make_bucket(self) -> None:
-        """Create the bucket. For tests only: in an installation the operator creates it."""
+        """Create the bucket. For tests only, because in an installation the operator creates the bucket."""
         await self._call(lambda: self._client.create_bucket(Bucket=self.bucket))
 
     async def drop_bucket(self) -> None:

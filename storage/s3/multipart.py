@@ -89,7 +89,7 @@ async def list_open(objects: ObjectStore, prefix: str, *, begun_before: datetime
 def _next_marker(answer: Mapping[str, Any], current: Mapping[str, Any], **names: str) -> dict[str, Any] | None:
     """Return the marker of the next page. Return None after the last page, or if the store repeats the current marker.
 
-    A marker may be incomplete: SeaweedFS returns the id of a page's last upload, but not the upload's key.
+    A marker may be incomplete, because SeaweedFS returns the id of a page's last upload, but not the upload's key.
     """
     marker = {parameter: answer[name] for parameter, name in names.items() if answer.get(name)}
     return marker if answer.get("IsTruncated") and marker and marker != current else None

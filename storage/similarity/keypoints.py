@@ -15,7 +15,10 @@ from typing import NamedTuple
 LEVELS = tuple(round(72 * 2 ** (step / 6)) for step in range(12))
 """The long sides in pixels to which a picture is scaled. Each is one level, with keypoint areas of one size."""
 HALF = 13
-"""Half the side of an area in pixels of its level: large enough to be distinctive, small enough to survive a crop."""
+"""Half the side of an area in pixels of its level.
+
+It is large enough to be distinctive, and small enough to survive a crop.
+"""
 PATCH = 8
 """Side of the matrix of grey values to which an area is scaled."""
 KEYPOINTS_PER_LEVEL = 6
@@ -26,9 +29,9 @@ _WEAK = 4
 _MIN_CLEAR = 0.02
 """Minimum strength of a key's other bits, as a share of the typical strength. Plain edges have few clear bits."""
 _REST_APART = 8
-"""Two keypoints with one key match if at most this many of the other 26 bits of their figures differ."""
+"""Two keypoints with the same key match if at most this many of the other 26 bits of their figures differ."""
 _SURELY_APART = 4
-"""The same maximum for a match that no other match confirms."""
+"""A match that no other match confirms needs this stricter maximum instead of `_REST_APART`."""
 _AGREE = 0.1
 """Each match projects one picture into the other picture. Two matches agree if the edges differ by at most this share.
 
@@ -122,7 +125,10 @@ def pack(keypoints: KeypointSet) -> bytes:
 
 
 def unpack(body: bytes) -> KeypointSet:
-    """Reverse `pack`. Raise `ValueError` if the bytes are malformed. Their writer reads hostile files."""
+    """Reverse `pack`. Raise `ValueError` if the bytes are malformed.
+
+    They may be malformed, because the process that writes them also reads hostile files.
+    """
     if len(body) < _HEAD.size or (len(body) - _HEAD.size) % _EACH.size:
         raise ValueError("malformed keypoints")
     width, height = _HEAD.unpack_from(body)
@@ -137,10 +143,10 @@ def unpack(body: bytes) -> KeypointSet:
 
 
 def lookup_keys(keypoints: KeypointSet) -> dict[int, list[Keypoint]]:
-    """Return the keys that these keypoints may have in a copy, each with its keypoints.
+    """Return the keys that these keypoints may have in a copy, each with its keypoints. Use only every other level.
 
-    Use only every other level. That is enough, because the copy's keypoints are stored for all levels: at any size, a
-    copy has a level within 6 % of a level that is used here.
+    That is enough, because the copy's keypoints are stored for all levels. At any size, a copy has a level within 6 %
+    of a level that is used here.
     """
     by_key: dict[int, list[Keypoint]] = {}
     for mark in keypoints.marks:

@@ -66,7 +66,7 @@ def _find_frame(width: int, height: int, grey: bytes) -> Box:
 def _count_plain_ends(lines: Sequence[bytes]) -> tuple[int, int]:
     """Return the number of plain lines at the beginning and at the end.
 
-    If all lines of the widest possible frame are plain, return 0 for that end.
+    If all lines of the widest possible frame at one end are plain, return 0 for this end.
     """
     limit = int(len(lines) * _WIDEST_FRAME)
 

@@ -49,7 +49,8 @@ class ChangeSources:
     async def affected_records(self, events: Iterable[Document]) -> Ids:
         """Return the ids of all records that may look different after these writes.
 
-        An assignment decides who sees its case. The state of a case and the state of media are shown in observations.
+        A written assignment also affects its case, because the assignment decides who sees the case. A written case or
+        medium also affects its observations, because observations show the state of both.
         """
         written: dict[str, set[str]] = defaultdict(set)
         for event in events:
@@ -119,7 +120,7 @@ class ChangeSources:
         ]
 
     async def _followers(self, case_ids: Sequence[str]) -> Mapping[str, set[str]]:
-        """Return the ids of the people who may follow each case, by case id.
+        """Return the ids of the people who may follow each case, keyed by case id.
 
         These are all assignees of the case, also former ones. Withdrawn assignments don't count.
         """

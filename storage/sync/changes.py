@@ -41,7 +41,7 @@ class RecordState:
 
 @dataclass(frozen=True)
 class ChangeEntry:
-    """An entry of the sequence: a record that may have changed under a topic."""
+    """An entry of the sequence, without its topic. It says that the record may have changed."""
 
     kind: ChangeKind
     record_id: str
@@ -196,7 +196,8 @@ def _sequence(state: Document) -> ChangeSequence:
 def _between(topic: str, number: int, last: int, *, fresh: bool = False) -> Document:
     """Return a filter for a topic's entries after `number`, up to `last`.
 
-    With `fresh` and `number` 0, tombstones are left out: a phone that has read nothing of the topic does not need them.
+    With `fresh` and `number` 0, tombstones are left out, because a phone that has read nothing of the topic does not
+    need them.
     """
     return {"topic": topic, "number": {"$gt": number, "$lte": last}} | (
         {"gone_at": None} if fresh and not number else {}
