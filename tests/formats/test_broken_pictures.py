@@ -1,4 +1,7 @@
-"""Test truncated, mutated and hostile pictures: facts survive, nothing raises, no state leaks into the next one."""
+"""Test truncated, mutated and hostile pictures.
+
+Their readable facts are kept, no picture raises an error, and no picture affects the next one.
+"""
 
 import io
 import random

@@ -1,4 +1,4 @@
-"""Test content types by magic number: real files, crafted heads, and look-alikes."""
+"""Test how content types are recognized by magic number, in real files, crafted headers and look-alikes."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Test EXIF values that real writers get wrong and hostile ones forge: never an error, never a false position."""
+"""Test EXIF values that real writers get wrong or attackers forge. They cause no error and no false position."""
 
 import math
 from datetime import UTC, datetime

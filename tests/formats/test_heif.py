@@ -1,4 +1,4 @@
-"""Test HEIC and AVIF containers, and motion photos: metadata beside the pixels, and videos after them."""
+"""Test the metadata and damage of HEIC and AVIF pictures, and the videos inside motion photos."""
 
 import io
 from collections.abc import Callable
@@ -95,7 +95,10 @@ def test_a_truncated_picture_is_reported_and_keeps_its_size(
 
 
 def test_unwritten_pixels_are_reported_as_corrupt(see: Callable[[bytes], ReadResult]) -> None:
-    """A copy reserved the space and then broke off. libheif shows green and reports nothing."""
+    """Such a file is left if a program reserves the space for a copy and then breaks off.
+
+    libheif shows the unwritten part in green and reports nothing.
+    """
     whole = saved(Image.effect_noise((400, 300), 80).convert("RGB"), "HEIF", exif=block(GPS))
     at = whole.index(b"mdat") + 4
     picture = see(whole[:at] + bytes(len(whole) - at))

@@ -1,4 +1,4 @@
-"""Test files with unwritten ranges, which read as zeros: decoders show grey or green, yet damage is reported."""
+"""Test files with unwritten ranges, which read as zeros. Decoders show them grey or green, but we report damage."""
 
 import io
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_a_hole_in_a_picture_is_reported_and_the_rest_is_shown(
 def test_a_blank_picture_is_not_taken_for_a_hole(
     see: Callable[[bytes], ReadResult], format: str, side: int, options: dict[str, Any]
 ) -> None:
-    """Encoders write almost only zeros for white paper."""
+    """Encoders write almost only zeros for white paper, so zeros alone must not count as a hole."""
     picture = see(saved(Image.new("RGB", (side, side), "white"), format, **options))
     assert (picture.damage, len(picture.thumbnails)) == (None, 2)
 
@@ -75,7 +75,7 @@ def test_a_truncated_webp_shows_its_upper_part(see: Callable[[bytes], ReadResult
 
 
 def moved(format: str = "mp4", codec: str = "mpeg4") -> tuple[bytes, int, int]:
-    """Return a video, and where its frames begin and end."""
+    """Return a video, the offset of its first frame, and the offset after its last frame."""
     movie = video(format, size=(352, 288), frames=40, codec=codec)
     at = movie.index(b"mdat") + 4
     return movie, at, at - 8 + int.from_bytes(movie[at - 8 : at - 4])

@@ -19,7 +19,8 @@ MIB = 2**20
 CAP = 1536 * MIB
 SECONDS = 20.0
 RESIDENT = 700 * MIB
-"""The memory that no file of the corpus may make the child exceed. The cap on its address space is higher."""
+"""No file of the corpus may make the child use more memory than this. The limit on the child's address space is
+higher."""
 
 
 @pytest.fixture

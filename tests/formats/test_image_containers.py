@@ -1,4 +1,4 @@
-"""Test that metadata is found wherever writers put it in JPEG, PNG and WebP files, also in the wrong order."""
+"""Test that metadata is found wherever writers put it in JPEG, PNG and WebP files, even in a wrong order."""
 
 import io
 import zlib

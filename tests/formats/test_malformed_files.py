@@ -1,4 +1,4 @@
-"""Test malformed files as the worker reads them: none crashes it, exceeds its limits or is changed."""
+"""Test that no malformed file crashes the decoder, exceeds its limits, or is changed when it is read."""
 
 import hashlib
 import resource
@@ -20,7 +20,7 @@ SECONDS, MEMORY_BYTES = 20.0, 1536 * 2**20
 
 @pytest.fixture(scope="module")
 async def decoder() -> AsyncIterator[Decoder]:
-    """Yield one decoder for all files, as in the worker: leftovers of one file would spoil the next."""
+    """Yield one decoder for all files, as in the worker. So a file that affects the next file makes a test fail."""
     async with Decoder(seconds=SECONDS, memory_bytes=MEMORY_BYTES) as decoder:
         yield decoder
 

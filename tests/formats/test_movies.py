@@ -1,4 +1,4 @@
-"""Test videos: position, time, rotation and duration from every place phones use, damage, and an upright poster."""
+"""Test videos: damage, upright posters, and position, time, rotation and duration wherever phones write them."""
 
 import io
 from collections.abc import Callable

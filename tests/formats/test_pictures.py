@@ -49,7 +49,7 @@ SIDES = {
 
 
 def turned(scene: Image.Image, orientation: int) -> Image.Image:
-    """Return the scene as a camera held that way stores it, pixel by pixel as the standard words it."""
+    """Return the scene as a camera stores it in this orientation. Each pixel is placed as the EXIF standard says."""
     first_row, first_column = SIDES[orientation]
     swapped = orientation >= 5
     stored = Image.new("RGB", (scene.height, scene.width) if swapped else scene.size)

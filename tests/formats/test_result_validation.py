@@ -1,4 +1,4 @@
-"""Test result validation: a child taken over by hostile bytes gets nothing past the bounds, and real results pass."""
+"""Test result validation: impossible results from a child that an attacker controls are refused, real results pass."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -56,7 +56,7 @@ LIES: list[dict[str, Any]] = [
 
 
 def lie(path: Path) -> ReadResult:
-    """Run in the child: return an impossible width for the file `lie`, and the truth for any other."""
+    """Return an impossible width for the file `lie`, and the true width for any other file. This runs in the child."""
     return replace(examine(path), width=2**62) if path.name == "lie" else examine(path)
 
 

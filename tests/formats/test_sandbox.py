@@ -1,4 +1,4 @@
-"""Test isolation: a child that is killed, crashes, hangs, eats memory or lies costs one picture, and the next works."""
+"""Test isolation: if a child is killed, crashes, hangs, eats memory or lies, only one picture fails."""
 
 import asyncio
 import ctypes
@@ -23,7 +23,7 @@ MIB = 2**20
 
 
 def act(path: Path) -> ReadResult:
-    """Run in the child: obey a file that begins with an order, and examine any other."""
+    """Obey a file that begins with an order, and examine any other file. This runs in the child."""
     orders: dict[bytes, Callable[[], object]] = {
         b"hang": lambda: _hang(path),
         b"spin": lambda: any(iter(int, 1)),

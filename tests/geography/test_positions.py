@@ -92,7 +92,7 @@ AROUND_CHINA = st.tuples(st.floats(15.0, 56.0), st.floats(70.0, 139.0))
 
 @st.composite
 def near_the_outline(draw: st.DrawFn) -> tuple[float, float]:
-    """Draw a place within some 9 km of China's outline, on either side."""
+    """Draw a place at most about 9 km from China's outline, inside or outside."""
     one, other = draw(st.sampled_from(EDGES))
     along, north, east = draw(st.floats(0, 1)), draw(st.floats(-0.08, 0.08)), draw(st.floats(-0.08, 0.08))
     return one[0] + along * (other[0] - one[0]) + north, one[1] + along * (other[1] - one[1]) + east
@@ -133,7 +133,10 @@ def test_a_city_abroad_is_not_shifted(datum: Datum, city: str) -> None:
 @SHIFTED
 @given(near_the_outline())
 def test_places_beyond_the_strip_around_china_are_not_shifted(datum: Datum, place: Place) -> None:
-    """A foreign town's position is the same in all datums: from 2.5 km beyond the outline, in BD-09 from 5 km."""
+    """Outside China, a position is the same in all datums.
+
+    This is so from 2.5 km beyond the outline. For BD-09, it is so from 5 km beyond the outline.
+    """
     beyond = china_outline.GCJ02_FADE_METRES if datum is Datum.GCJ02 else china_outline.BD09_FADE_METRES
     if china_outline.shift_share(*place, beyond) == 0:
         assert TO[datum](*place) == BACK[datum](*place) == place

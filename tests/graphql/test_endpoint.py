@@ -260,7 +260,10 @@ async def test_a_result_that_is_not_json_is_masked() -> None:
 
 
 async def test_an_escaped_emoji_and_escapes_quoted_in_text_are_read() -> None:
-    """ES2019 phones send half an emoji as an escape. A whole one, and an escape quoted in the text, must pass."""
+    """A whole emoji that is sent as escapes must pass, and so must a text that quotes an escape.
+
+    Only half of an emoji can't be stored. JavaScript since ES2019 sends it as an escape.
+    """
     body = b'{"query":"query($n: String!) {hello(name: $n)}","variables":{"n":"\\ud83d\\ude00 \\\\ud83d \\\\u0000"}}'
     async with serving() as small:
         answer = await small.client.post("/graphql", content=body, headers={"content-type": "application/json"})

@@ -1,4 +1,7 @@
-"""Test the salvage of batches over HTTP: bad drafts are removed and reported, good ones run, other faults fail."""
+"""Test the salvage of batches over HTTP.
+
+Bad drafts are removed and reported, and good drafts are executed. A fault outside the drafts fails the request.
+"""
 
 import json
 from typing import Any

@@ -21,7 +21,7 @@ def cost_of(query: str, **variables: Any) -> int:
 
 
 def chain(length: int, inner: str) -> str:
-    """Return a query of `length` levels of fields."""
+    """Return a query with `length` levels of fields."""
     return "{ node " + "{ parent " * (length - 2) + "{ " + inner + " }" + " }" * (length - 1)
 
 

@@ -1,4 +1,4 @@
-"""Test trusted documents: two specifications' forms of their SHA-256, and the strict profile that runs nothing else."""
+"""Test trusted documents: requests name them by SHA-256 in one of two forms, and the strict profile runs no others."""
 
 import json
 from dataclasses import replace

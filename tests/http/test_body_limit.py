@@ -1,4 +1,4 @@
-"""Test the limit on request bodies, over a real socket: a chunked body has no length to trust."""
+"""Test the limit on request bodies over a real socket, because a chunked body declares no length."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +17,7 @@ from tests.support.asgi_server import on_a_socket
 
 
 def limited(*, seconds: float = BODY_SECONDS) -> ASGIApp:
-    """Return a route that answers with the number of bytes it received, behind a limit of 1000."""
+    """Return an application that limits bodies to 1,000 bytes and answers with the number of bytes it received."""
 
     async def size(request: Request) -> Response:
         return PlainTextResponse(str(len(await request.body())))

@@ -1,4 +1,4 @@
-"""Test the limit on concurrent requests: surplus ones are told to retry, a slow one keeps its slot until it ends."""
+"""Test the limit on concurrent requests: surplus requests are told to retry, slow requests keep their slots."""
 
 import asyncio
 

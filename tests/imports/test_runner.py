@@ -1,4 +1,7 @@
-"""Test imports into a real database: planned whole, written in batches, repeatable, and completed after a kill."""
+"""Test imports into a real database.
+
+An import is planned as a whole and written in batches. It can be repeated. If it was killed, the next one completes it.
+"""
 
 import asyncio
 import os
@@ -96,7 +99,7 @@ async def test_a_dry_run_lists_the_changes_and_writes_nothing(office: Office) ->
 
 
 class Killed(BaseException):
-    """The end of the process: code must not catch it."""
+    """Ends an import as if the process were killed. It is a `BaseException`, so that no code catches it."""
 
 
 @pytest.mark.parametrize("survived", [0, 1, 3, 5])

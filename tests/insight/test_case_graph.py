@@ -1,4 +1,4 @@
-"""Test reads: the case graph in a bounded number of commands, lists by keyset, filters, and cursors."""
+"""Test reads: the number of database commands for the case graph, keyset pages of lists, filters, and cursors."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -69,7 +69,10 @@ async def counted(
 
 
 async def grown(world: World, observations: int, related: int) -> str:
-    """Open a case with `observations` of two ready photos each and `related` cases; return its id."""
+    """Open a case, and return the id of the case.
+
+    The case has `observations` observations with two ready photos each, and `related` related cases.
+    """
     drafts = [
         draft(
             method="MONITOR_REPORT",

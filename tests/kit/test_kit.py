@@ -19,10 +19,10 @@ from tests.support.running_product import RunningProduct
 ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "docs" / "protocol.md"
 CLAUSE = re.compile(r"^- \*\*([A-Z]\d+)\*\* ● (.+(?:\n  .+)*)$", re.MULTILINE)
-"""A clause has one sentence a line."""
+"""Matches a clause of the page. A clause has one sentence a line, so it may span several lines."""
 
 
-def test_every_server_clause_of_the_protocol_has_one_check_in_its_words() -> None:
+def test_every_server_clause_of_the_protocol_has_one_check_with_the_same_words() -> None:
     page = {id: words.replace("\n  ", " ") for id, words in CLAUSE.findall(PROTOCOL.read_text())}
     assert page == {each.id: each.words for each in CLAUSES.values()}
 

@@ -1,4 +1,4 @@
-"""Test that the kit can fail: each fault planted in front of the product breaks the clause it violates."""
+"""Test that the kit detects faults: a fault planted in front of the product makes the kit report a broken clause."""
 
 import re
 
@@ -11,12 +11,15 @@ from tests.support.planted_faults import FAULTS
 from tests.support.running_product import RunningProduct
 
 SECONDS = 8.0
-"""How long the kit waits. It is the same with the fault and without, so a timeout shows the fault, not haste."""
+"""How long the kit waits for an answer, with and without the fault. So only the fault can cause a timeout."""
 
 
 @pytest.fixture(scope="module")
 def holding() -> set[str]:
-    """Return the clauses seen to hold for the product itself. Several faults break one clause: it is checked once."""
+    """Return the ids of the clauses that hold for the product without a fault. The tests fill this set.
+
+    Several faults break the same clause. Because of the set, this clause is checked without a fault only once.
+    """
     return set()
 
 
