@@ -1,4 +1,4 @@
-"""Test concurrent jobs: several pieces run at a time, each once, even if one becomes free during the last claim."""
+"""Test concurrent jobs: several pieces run at a time, each once. A piece that becomes free during a claim runs too."""
 
 import anyio
 import pytest

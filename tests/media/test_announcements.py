@@ -1,4 +1,7 @@
-"""Test media announced before their observation: verified unseen, named later, or deleted if they are never named."""
+"""Test media that are announced before their observation.
+
+They are verified although nobody sees them yet. If no observation ever names them, they are deleted.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import nullcontext

@@ -33,7 +33,10 @@ async def form_of(world: World, body: bytes = JPEG) -> tuple[dict[str, Any], dic
 
 
 async def post(http: httpx.AsyncClient, slot: dict[str, Any], body: bytes = JPEG, **changed: str | None) -> int:
-    """Send the form as a browser does: the fields, some changed or left out, then the file. Return the status."""
+    """Send the form as a browser does, with the fields before the file. Return the status.
+
+    `changed` maps a field to another value, or to None if the field is left out.
+    """
     fields = {each["name"]: each["value"] for each in slot["fields"]}
     named = {name.replace("_", "-"): value for name, value in changed.items()}
     given = {name: value for name, value in (fields | named).items() if value is not None}
@@ -117,7 +120,7 @@ async def test_an_expired_form_is_refused(world: World, http: httpx.AsyncClient)
 
 
 async def preflight(http: httpx.AsyncClient, url: str, origin: str, method: str) -> bool:
-    """Return whether a browser would let a page of that origin send the request."""
+    """Return whether a browser would let a page of `origin` send this request."""
     headers = {
         "Origin": origin,
         "Access-Control-Request-Method": method,

@@ -48,7 +48,7 @@ async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaVerifier]:
 
 
 async def sent(world: World, http: httpx.AsyncClient) -> tuple[str, dict[str, Any]]:
-    """Send and confirm a photo of the inspector; return its observation's id and the photo."""
+    """Send and confirm a photo of the inspector. Return the observation's id and the photo."""
     id, photo, slot = await announce(world, JPEG)
     assert await upload(http, slot, JPEG) == 200
     await confirm(world, photo["id"])
@@ -56,7 +56,7 @@ async def sent(world: World, http: httpx.AsyncClient) -> tuple[str, dict[str, An
 
 
 async def again(world: World, name: str = "inspector", **fields: Any) -> tuple[str, dict[str, Any], list[Any]]:
-    """Submit another observation with the same photo; return its id, the medium and its slots."""
+    """Submit another observation with the same photo. Return the observation's id, the medium and the upload slots."""
     photo = medium(JPEG, **fields)
     [result] = await world.submit(name, draft(media=[photo]))
     assert result["outcome"] == "ACCEPTED"
@@ -106,7 +106,7 @@ async def test_bytes_that_have_arrived_once_are_not_requested_again(
 async def test_a_replayed_draft_requests_no_bytes_that_have_arrived_since(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
-    """Both photos have the same bytes. At first both get slots; once one has arrived, neither does."""
+    """Both photos have the same bytes. At first both get slots. After one has arrived, neither of them gets a slot."""
     one, other = medium(JPEG), medium(JPEG)
     sent = draft(media=[one, other])
     [result] = await world.submit("inspector", sent)
@@ -123,7 +123,10 @@ async def test_a_replayed_draft_requests_no_bytes_that_have_arrived_since(
 
 
 async def test_other_peoples_bytes_are_not_reused(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
-    """A colleague, the officer, and another size each get a slot as for bytes that nobody has sent."""
+    """A colleague and the officer get a slot, although the inspector has already sent the same bytes.
+
+    The inspector gets a slot, too, if the declared size differs from that of the bytes already sent.
+    """
     await sent(world, http)
     assert await work.do_one()
     for name in ("inspector2", "officer"):

@@ -1,4 +1,4 @@
-"""Test first writes: where the store supports it, an original is written once, and a second sender learns of that."""
+"""Test first writes: if the store supports it, an original can be written only once, and a second PUT is refused."""
 
 import asyncio
 import hashlib
@@ -69,7 +69,7 @@ async def test_a_put_is_signed_to_write_once(world: World, work: MediaVerifier, 
 async def test_a_verified_original_cannot_be_overwritten(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
-    """The forged PUT is signed for the same key and other bytes, so the check of the digest lets it pass."""
+    """The forged PUT is signed for the same key and the digest of other bytes. Only the existing object prevents it."""
     id, photo, slot = await announce(world, JPEG)
     key = (await record(world, photo["id"]))["key"]
     forged = Put(key, len(WRONG), "image/jpeg", hashlib.sha256(WRONG).hexdigest())
@@ -86,7 +86,7 @@ async def test_a_verified_original_cannot_be_overwritten(
 async def test_a_form_cannot_change_a_verified_original(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
-    """A form's policy has no `If-None-Match`. Its key and SHA-256 admit only the same bytes again."""
+    """A form's policy has no `If-None-Match`. But it fixes key and SHA-256, so only the same bytes are accepted."""
     id, photo, _ = await announce(world, JPEG)
     slot = await fresh_slot(world, photo, form=True)
     fields = {each["name"]: each["value"] for each in slot["fields"]}
@@ -137,7 +137,10 @@ async def test_rejected_bytes_are_kept_and_replaced_under_another_key(
 async def test_a_late_worker_cannot_judge_bytes_that_it_did_not_read(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
-    """Its lease expired, another worker rejected, and the phone sent the right bytes. The late result is ignored."""
+    """The result of the late worker is ignored.
+
+    Meanwhile its lease expired, another worker rejected the bytes, and the phone sent the right bytes.
+    """
     id, photo, _ = await announce(world, JPEG)
     await world.store.objects.put((await record(world, photo["id"]))["key"], WRONG, "image/jpeg")
     await confirm(world, photo["id"])

@@ -1,4 +1,4 @@
-"""Test media: signed for the declared bytes, hashed again after arrival, and shown by short-lived, logged links."""
+"""Test media: uploads are signed for the declared bytes, arrived bytes are hashed, links are short-lived and logged."""
 
 import base64
 import hashlib
@@ -205,7 +205,9 @@ async def test_a_link_expires_and_cannot_be_extended(
     assert (await http.get(forged)).status_code == 403
 
 
-async def test_only_cleared_people_see_the_device(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
+async def test_only_people_with_clearance_see_the_device(
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
+) -> None:
     raw, exif = io.BytesIO(), Image.Exif()
     exif[0x010F], exif[0x0110] = "Mingcha", "Test Phone"
     Image.new("RGB", (40, 30)).save(raw, "JPEG", exif=exif)

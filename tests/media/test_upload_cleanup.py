@@ -1,4 +1,4 @@
-"""Test upload cleanup: unused uploads end, uploads in use never do, and nothing that has arrived is lost."""
+"""Test upload cleanup: only unused uploads are aborted, and nothing that has arrived is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -54,7 +54,7 @@ async def put_part(http: httpx.AsyncClient, slot: dict[str, Any], number: int) -
 
 
 async def test_an_unused_upload_ends_and_one_in_use_stays(world: World, http: httpx.AsyncClient) -> None:
-    """No lifecycle rule is set: whether and when a store applies one is up to the store."""
+    """The test sets no lifecycle rule, because the store decides whether and when to apply one."""
     looked_at = await apply_settings(world.store.objects, NO_RULES)
     assert {each.feature: each.state for each in looked_at}["lifecycle"] is State.OFF
     _, used, _ = await announce(world, BODY)
@@ -123,7 +123,7 @@ async def test_orphaned_uploads_of_known_media_end_and_foreign_ones_stay(world: 
 
 
 async def test_long_lists_are_read_to_their_last_page(world: World, http: httpx.AsyncClient) -> None:
-    """A store lists a thousand entries at once. Pages of one entry must give the same list."""
+    """A store lists at most a thousand entries per page. Here a page has one entry, and the list must be the same."""
     photos = [(await announce(world, BODY))[1] for _ in range(3)]
     slots = [await fresh_slot(world, photo) for photo in photos]
     assert [await put_part(http, slots[0], number) for number in (1, 2)] == [200, 200]
@@ -184,7 +184,7 @@ async def test_media_of_a_refused_draft_are_expected_again_once_it_is_accepted(
 async def test_a_worker_cannot_give_up_media_of_a_draft_accepted_meanwhile(
     world: World, much_later: MediaVerifier
 ) -> None:
-    """The worker has found that nothing names the medium. Before it records that, the draft is sent again."""
+    """The worker has found that nothing names the medium. Before the worker gives up, the draft is sent again."""
     taken, stranded = medium(b"taken"), medium(b"stranded")
     await world.observe(media=[taken])
     sent = draft(media=[stranded, taken])

@@ -1,4 +1,4 @@
-"""Test uploads in parts: begun once despite concurrent requests, aborted on request, and joined to one object."""
+"""Test uploads in parts: an upload begins once despite concurrent requests, can be aborted, and becomes one object."""
 
 import asyncio
 import hashlib
@@ -60,7 +60,10 @@ async def test_a_part_digest_that_the_phone_gives_is_enforced(world: World, http
 async def test_an_open_upload_keeps_its_part_size_when_the_setting_changes(
     world: World, http: httpx.AsyncClient
 ) -> None:
-    """With another size, arrived parts would be sent again, and parts beyond the new last one would spoil the file."""
+    """With another part size, arrived parts would be sent again.
+
+    Arrived parts of the old size with numbers beyond the new last part would corrupt the file.
+    """
     body = bytes(range(256)) * (17 * MIB // 256)
     _, photo, _ = await announce(world, body)
     asked = {"media": [{"mediaId": photo["id"]}]}
@@ -90,7 +93,7 @@ async def parts_of(world: World, photo: dict[str, Any], part_bytes: int | None) 
 
 
 async def test_a_phone_can_choose_the_part_size_until_a_part_has_arrived(world: World, http: httpx.AsyncClient) -> None:
-    """Until then the phone can change the size, and a late part of the old size is refused."""
+    """Before a part has arrived, the phone can change the size. Late parts of the old size are then refused."""
     body = bytes(range(256)) * (17 * MIB // 256)
     _, photo, _ = await announce(world, body)
     first = await parts_of(world, photo, 5 * MIB)
@@ -193,7 +196,7 @@ async def test_an_aborted_upload_can_begin_again(world: World, http: httpx.Async
 
 
 async def test_a_complete_upload_is_joined_and_not_requested_again(world: World, http: httpx.AsyncClient) -> None:
-    """This holds also if the API was killed after joining the parts and before recording it."""
+    """This is also true if the API was killed after it joined the parts and before it stored the new state."""
     body = bytes(range(256)) * (9 * MIB // 256)
     asked = []
     for joined in (False, True):
@@ -214,7 +217,7 @@ async def test_a_complete_upload_is_joined_and_not_requested_again(world: World,
 
 
 async def test_each_medium_of_an_abort_is_judged_on_its_own(world: World, http: httpx.AsyncClient) -> None:
-    """A medium that is another person's, unknown, malformed or already there stays unchanged."""
+    """A medium does not change if it is another person's or has arrived. Unknown and malformed ids are refused."""
     _, open_one, _ = await announce(world, bytes(9 * MIB))
     await fresh_slot(world, open_one)
     _, arrived, slot = await announce(world, JPEG)
@@ -235,7 +238,7 @@ async def test_each_medium_of_an_abort_is_judged_on_its_own(world: World, http: 
 
 
 async def test_an_abort_during_the_confirmation_loses_nothing(world: World, http: httpx.AsyncClient) -> None:
-    """Either the parts were joined first and the medium has arrived, or it is expected and begins again."""
+    """Either the parts are joined first and the medium has arrived, or it is EXPECTED and a new upload begins."""
     body = bytes(range(256)) * (9 * MIB // 256)
     for _ in range(4):
         id, photo, _ = await announce(world, body)

@@ -1,4 +1,7 @@
-"""Test verification claims: one worker at a time, kept while it lives, and taken over when it dies or fails."""
+"""Test claims on verification work.
+
+One worker at a time holds a claim, and keeps it while it works. If it dies or fails, another worker takes over.
+"""
 
 import asyncio
 import time

@@ -22,10 +22,10 @@ class Reads(CommandListener):
             self.commands.append(dict(event.command))
 
     def succeeded(self, event: Any) -> None:
-        """Do nothing: the command is recorded when it starts."""
+        """Do nothing, because the command is recorded when it starts."""
 
     def failed(self, event: Any) -> None:
-        """Do nothing: the command is recorded when it starts."""
+        """Do nothing, because the command is recorded when it starts."""
 
 
 @pytest.mark.parametrize("kind", ["motor", "pymongo"])

@@ -1,4 +1,4 @@
-"""Test the event dispatcher: no event is lost after a lost history, and a lost position is looked up once."""
+"""Test the event dispatcher after MongoDB lost its history: later events arrive, a lost position is read only once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +17,10 @@ from tests.support.world import World
 
 
 class Breaking:
-    """The real log, which loses its history on demand. `asked` holds the positions that were read from."""
+    """The real record events, but their history can be lost on demand.
+
+    `asked` holds the positions from which events were read.
+    """
 
     def __init__(self, log: RecordEvents) -> None:
         self._log = log
@@ -69,7 +72,7 @@ def viewer(world: World, name: str) -> Viewer:
 
 
 async def test_changes_after_a_lost_history_are_delivered(world: World) -> None:
-    """A subscriber that hears of missed events pulls at once, and relies on hearing of everything after."""
+    """A subscriber that hears of missed events pulls at once. Therefore it must hear of every later event."""
     log = Breaking(world.store.record_events)
     board, reader = EventDispatcher(log), Subscriber(viewer(world, "officer"), frozenset({EventKind.CASE}))
     async with running(board):

@@ -104,7 +104,7 @@ async def test_a_call_uses_the_checked_address_and_follows_no_redirect(receiver:
 
 
 async def test_the_certificate_must_be_that_of_the_name(tmp_path: Path) -> None:
-    """The call goes to an address, and TLS checks the certificate against the name."""
+    """The call goes to an IP address, but TLS must check the certificate against the host name."""
     name = "hooks.example.invalid"
     key, certificate = self_signed(name)
     (tmp_path / "cert.pem").write_bytes(certificate)

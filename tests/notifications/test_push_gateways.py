@@ -127,7 +127,7 @@ APPLE_SAYS: list[tuple[int, str | None, WakeOutcome]] = [
 async def test_calls_to_apns_follow_its_api_and_each_answer_has_its_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over HTTP/2 and TLS, with the worker's own client: one connection serves all calls until it ends."""
+    """The calls use HTTP/2 and TLS and the worker's own client. One connection serves all calls until it ends."""
     certificate, private = certified(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     key = ECKey.generate_key("P-256")
@@ -170,7 +170,7 @@ async def test_calls_to_apns_follow_its_api_and_each_answer_has_its_outcome(
 async def test_an_unreachable_or_untrusted_apns_is_called_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The certificate of one address is untrusted, and at the other nothing listens."""
+    """One address has an untrusted certificate. At the other address, no server listens."""
     certificate, private = certified(tmp_path)
     key = ECKey.generate_key("P-256")
     (tmp_path / "key.p8").write_bytes(key.as_pem(private=True))

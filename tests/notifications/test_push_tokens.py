@@ -1,4 +1,4 @@
-"""Test waking phones: whose, when, by which call, and with nothing on the lock screen, against a local receiver."""
+"""Test, with a local receiver, whose phones are woken, when, and by which call, and that the call shows no content."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress

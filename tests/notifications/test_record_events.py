@@ -1,4 +1,4 @@
-"""Test record events: the changes in the database's order, from any position, and the same for every process."""
+"""Test record events: they come in the database's order, from any position, and are the same in every process."""
 
 from dataclasses import replace
 
@@ -88,7 +88,7 @@ async def test_the_position_advances_without_relevant_events(world: World) -> No
 
 
 async def test_events_are_delivered_under_constant_writes(world: World) -> None:
-    """Twenty changes a second leave no quiet half second, and subscribers must still hear of the first."""
+    """Twenty changes a second leave no pause of half a second. Subscribers must still hear of the first change."""
     log = RecordEvents(world.store.mongo)
     person = world.people["clerk"]
 

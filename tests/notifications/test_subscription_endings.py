@@ -1,4 +1,7 @@
-"""Test how subscriptions end and report omitted events: sessions, rights, histories, slow readers, stopping servers."""
+"""Test how subscriptions end, and how they report omitted events.
+
+The causes are an ended session, changed rights, a lost history, a slow reader, and a server that stops.
+"""
 
 import asyncio
 import signal

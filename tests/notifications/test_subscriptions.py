@@ -1,4 +1,4 @@
-"""Test subscriptions over both transports on a real server: who hears of what, in order, also after a gap."""
+"""Test subscriptions over both transports on a real server: who gets which events, in order, also after a gap."""
 
 import asyncio
 import re
@@ -58,8 +58,8 @@ async def test_an_assignee_hears_of_changes_over_server_sent_events(world: World
             assert (await events.news())["assignment"]["id"] == id
 
 
-async def test_a_case_comes_with_its_assignment_and_goes_on_withdrawal(world: World) -> None:
-    """Only the assignment shows a city's case to the county's supervisor."""
+async def test_a_case_appears_with_its_assignment_and_is_lost_on_withdrawal(world: World) -> None:
+    """The supervisor of a county can see a case of the city only because of the assignment."""
     case = await world.open_case("city_officer", await world.observe("city_inspector"))
     signed, other = await signed_in(world, "supervisor"), await signed_in(world, "supervisor2")
     async with (

@@ -1,4 +1,4 @@
-"""Test webhooks: who sets them, where they may lead, what they receive, how it is signed, and how failures end."""
+"""Test webhooks: who manages them, which URLs are allowed, what a call contains and how it is signed, and failures."""
 
 import hmac
 import json
@@ -55,7 +55,7 @@ async def deliveries(world: World, id: str) -> list[dict[str, Any]]:
 
 
 async def heard(world: World, id: str, record_id: str, state: str) -> None:
-    """Run the event worker until that record and state are due for delivery."""
+    """Run the event worker until a delivery for this record and state is queued."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(EventWorker(world.store, clock).run)
         with anyio.fail_after(15):
@@ -178,7 +178,7 @@ async def test_an_address_that_does_not_answer_delays_no_other(world: World, rec
     at_once = most = 0
 
     async def pause(call: ReceivedCall) -> None:
-        """Hold a slow call until all quick ones have come; slow ones come one at a time."""
+        """Hold each call to `/slow` until all calls to `/quick` have arrived. Count how many calls are held at once."""
         nonlocal at_once, most
         if call.path == "/slow":
             at_once += 1

@@ -1,4 +1,4 @@
-"""Test outlines: the distance outside them by geometry, and the import of a GeoJSON file, whole or not at all."""
+"""Test outlines: how far outside a position lies, and the import of a GeoJSON file, whole or not at all."""
 
 import asyncio
 import json
@@ -145,7 +145,7 @@ async def test_the_command_loads_outlines_in_their_datum_or_lists_all_faults(
         monkeypatch.setenv(name, value)
 
     async def run(path: Path, *options: str) -> tuple[int, str]:
-        """Return exit code and output. A thread is needed: the command has an event loop of its own."""
+        """Run the command in a thread, because it has an event loop of its own. Return the exit code and the output."""
         given = ["outlines", str(path), "--data", str(office.folder / "data"), *options]
         done = await asyncio.to_thread(COMMAND.main, given, standalone_mode=False)
         return int(done or 0), "".join(capsys.readouterr())

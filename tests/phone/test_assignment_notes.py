@@ -23,7 +23,10 @@ def other(spawner: Spawner, served: RunningProduct, inspector: str, tmp_path: Pa
 
 
 def noted(terminal: Terminal, id: str) -> dict[str, Any]:
-    """Return what a phone shows of an assignment, by field: the value, whether it waits, and the values that lost."""
+    """Return the notes of an assignment as a phone shows them, keyed by field.
+
+    Each value is a tuple of the current text, whether it waits to be sent, and the texts that lost.
+    """
     fields = json.loads(terminal.do("notes", "--json")).get(id, [])
     return {each["field"]: (each["value"], each["waits"], [lost["value"] for lost in each["lost"]]) for each in fields}
 

@@ -1,4 +1,4 @@
-"""Test the phone's answers to assignments: given offline, given before the assignment exists, and sent once."""
+"""Test the phone's answers to assignments: each is sent once, even if given offline or before the assignment exists."""
 
 from typing import Any
 

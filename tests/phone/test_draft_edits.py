@@ -16,7 +16,10 @@ EARLY, LATE = "2026-11-20T09:00:00+08:00", "2026-11-20T09:05:00+08:00"
 
 
 def saved(values: list[tuple[str, str, str]], seen: int = 0, after: int = 0) -> list[DraftEdit]:
-    """Return edits (field, value, time), saved in this order by windows that had all seen the same version."""
+    """Return an edit for each (field, value, time), saved in this order.
+
+    Each edit comes from another window. All these windows showed the same version of the draft.
+    """
     return [
         DraftEdit(number, f"evt_{number}", field, value, seen, at, None)
         for number, (field, value, at) in enumerate(values, start=after + 1)
@@ -48,7 +51,7 @@ def test_concurrent_edits_merge_the_same_in_any_order_and_a_later_edit_replaces_
 
 
 def shown(terminal: Terminal, *arguments: str, number: int = 1) -> dict[str, Any]:
-    """Edit the draft of that running number if arguments are given, and return what the phone shows of it."""
+    """Return the draft with this running number as the phone shows it. If arguments are given, edit the draft first."""
     found: dict[str, Any] = json.loads(terminal.do("edit", str(number), *arguments, "--json"))
     return found
 

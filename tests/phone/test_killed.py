@@ -40,7 +40,7 @@ def stored_once(served: RunningProduct) -> None:
 def test_a_kill_at_any_step_of_the_outbox_loses_and_doubles_nothing(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
-    """Each step has two moments: just before it takes effect, and just after."""
+    """The phone is killed just before a step takes effect, or just after."""
     moment, survived = 0, False
     while not survived:
         moment += 1
@@ -58,7 +58,7 @@ def test_a_kill_at_any_step_of_the_outbox_loses_and_doubles_nothing(
 def test_a_kill_on_any_request_loses_and_doubles_nothing(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path, side: str, fault: NetworkFault
 ) -> None:
-    """After `KILL` the other side doesn't have the request. After `KILL_AFTER` it has, and the phone gets no reply."""
+    """With `KILL`, the phone dies before the request arrives. With `KILL_AFTER`, it dies before the reply arrives."""
     network: FaultyNetwork = getattr(served, side)
     terminal.started = lambda pid: setattr(network, "sender_pid", pid)
     number, killed = 0, True
@@ -78,7 +78,7 @@ def test_a_kill_on_any_request_loses_and_doubles_nothing(
 def test_repeated_kills_lose_and_double_nothing(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
-    """Several uploads run at once and the kills come by the clock, so bytes in flight may be sent again."""
+    """The kills come at fixed times while several uploads run, so bytes that were on their way may be sent again."""
     for round in range(8):
         take(terminal, tmp_path, round)
     ends = [terminal.run("send", dies_after=tenths / 10) for tenths in range(1, 10)]

@@ -1,4 +1,4 @@
-"""Test that a phone that encrypts takes over the plain folder of an earlier version, even if it is killed."""
+"""Test that the phone encrypts the plain folder that an earlier version left, even if the phone is killed meanwhile."""
 
 import json
 import shutil

@@ -1,4 +1,8 @@
-"""Test the phone's ratings: kept offline, stored once despite kills and lost replies, and set aside when refused."""
+"""Test the phone's ratings.
+
+They wait on the phone while it is offline, and are stored once despite kills and lost replies. The phone keeps refused
+ratings with the reason, and sends the others.
+"""
 
 import json
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,7 @@
-"""Test a phone that several people use: each sees only their own, no file is readable, and one can be wiped alone."""
+"""Test a phone that several people use.
+
+Each person sees only their own data, no file is readable, and the data of one person can be erased alone.
+"""
 
 import json
 from dataclasses import replace

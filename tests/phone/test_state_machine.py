@@ -1,4 +1,4 @@
-"""Test that no course of bad networks, kills, sessions, clocks and levels loses, doubles or resends anything.
+"""Test that bad networks, kills, ended sessions, wrong clocks and old contract levels lose, double or resend nothing.
 
 `pytest tests/phone/test_state_machine.py --phone-steps 500` runs 500 steps.
 """
@@ -28,7 +28,7 @@ from tests.support.world import new_id
 FAULTS = (*8 * [NetworkFault.PASS], *(fault for fault in NetworkFault if fault is not NetworkFault.PASS))
 LATE_SECONDS = 0.3
 CHOSEN_STEPS = 20
-"""Up to this many steps the suite takes the same ones each time; longer runs are random."""
+"""A run of up to this many steps takes the same steps each time. The steps of a longer run are random."""
 STORM_SECONDS = 4.0
 """A command that meets faults at random is ended after this time."""
 
@@ -84,7 +84,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["api.server.serve", "api.server.worker"]), number=st.integers(1, 4))
     def server_dies(self, name: str, number: int) -> None:
-        """Kill a process of the server on the phone's call of that number; it is restarted meanwhile."""
+        """Kill a process of the server when the phone makes call `number`. The server then restarts the process."""
         asked = itertools.count(1)
 
         def choose_fault(_: str) -> NetworkFault:
@@ -107,7 +107,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule()
     def session_runs_out(self) -> None:
-        """Invalidate the access token: the phone renews it by itself."""
+        """Invalidate the access token. The phone renews the token by itself."""
         self.terminal.set_session(replace(self.terminal.session(), access_token="old"))
 
     @rule()
@@ -118,13 +118,13 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule()
     def session_is_forgotten(self) -> None:
-        """Delete the session on the server, as after months: the phone's tokens become useless."""
+        """Delete the session on the server, as happens after months. The phone's tokens are then useless."""
         self.served.end_sessions(self.user)
         self._go_on()
 
     @rule(ahead=st.sampled_from([timedelta(hours=-5), timedelta(days=-9000), timedelta(hours=30), timedelta(days=900)]))
     def clock_is_set(self, ahead: timedelta) -> None:
-        """Set the clock off by `ahead` for everything the phone takes and sends from now on."""
+        """Make the phone's clock wrong by `ahead`, for everything that the phone takes and sends from now on."""
         self.terminal.ahead = ahead
         self.take("words")
         self._go_on()
@@ -135,7 +135,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(["photo", "large"]))
     def a_phone_of_the_oldest_level_sends(self, kind: str) -> None:
-        """Send with the documents of that level; unfinished work resumes once the app is updated."""
+        """Send with the GraphQL documents of the oldest level. Unfinished work resumes after the app is updated."""
         self.terminal.level = 1
         self.take(kind)
         self.terminal.run("send", kill_at=12)
@@ -155,14 +155,14 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule()
     def poison(self) -> None:
-        """Take something the server refuses from this person: it is set aside with its reason and blocks nothing."""
+        """Take something that the server refuses from this person. It stays on the phone and blocks nothing."""
         self.taken += 1
         self.poisoned.add(self.taken)
         self.terminal.do("take", "--text", "poison", "--method", "MONITOR_REPORT")
 
     @rule()
     def answer(self) -> None:
-        """Answer an assignment that the server doesn't know: the server holds the answer."""
+        """Answer an assignment that the server doesn't know. The answer then waits on the server."""
         self.answers += 1
         self.terminal.run("accept", new_id("asg"), dies_after=STORM_SECONDS)
 
@@ -175,7 +175,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule()
     def documents_change(self) -> None:
-        """Change the documents, as an update of the app does: pulled records lack fields and are pulled again."""
+        """Change the GraphQL documents, as an app update does. Pulled records lack fields and are pulled again."""
         self.terminal.execute("UPDATE facts SET value = 'older' WHERE name = 'pull_document'")
 
     @rule()
@@ -183,7 +183,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
         self.terminal.execute("UPDATE facts SET value = 'none of ours' WHERE name = 'cursor'")
 
     def _go_on(self) -> None:
-        """Send; if the session has ended, sign in and send again. Unsent items may remain."""
+        """Send. If the session has ended, sign in and send again. Unsent items may remain."""
         if self.terminal.run("send") == 4:
             self.terminal.sign_in(self.served.address, self.user, PASSWORD)
             self.terminal.run("send")
@@ -222,7 +222,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
         assert {each["code"] for each in aside.values()} <= {"FORBIDDEN"}
 
     def _see_kept(self, own: dict[str, Any]) -> None:
-        """Assert that the server has the rest as taken, with its time uncorrected, and the store each photo once."""
+        """Assert that the server has all other items as taken, with uncorrected times, and each photo once."""
         sent = {each["id"]: each for each in own["observations"] if each["sequence"] not in self.poisoned}
         kept = self.served.kept(self.user)
         contents = {id: each["content"] for id, each in kept["observations"].items()}
@@ -249,7 +249,7 @@ def storm(served: RunningProduct, spawner: Spawner, root: Path) -> type[PhoneSta
 def test_a_fixed_course_of_events_loses_and_doubles_nothing(
     served: RunningProduct, spawner: Spawner, tmp_path: Path
 ) -> None:
-    """Each event finds something in the outbox."""
+    """The outbox is not empty when an event happens."""
     course = storm(served, spawner, tmp_path)()
     course.take("photo")
     course.answer()

@@ -1,4 +1,4 @@
-"""Test parts of the phone by themselves: its enums, copies, batches, waits and what it reads and shows."""
+"""Test parts of the phone by themselves: enums, copies of photos, batches, waits, what it parses and what it shows."""
 
 import json
 from datetime import datetime

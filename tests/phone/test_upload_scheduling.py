@@ -1,4 +1,4 @@
-"""Test how the phone measures its connection, and chooses part sizes and parallel uploads by it."""
+"""Test how the phone measures its connection, and how it then chooses part sizes and the number of parallel uploads."""
 
 import asyncio
 from collections import Counter
@@ -113,7 +113,7 @@ def sizes(served: RunningProduct) -> list[int]:
 def test_a_slow_connection_gets_small_parts_and_a_fast_one_large_parts(
     terminal: Terminal, served: RunningProduct, tmp_path: Path
 ) -> None:
-    """The phone remembers a slow upload after a restart; then the connection turns good."""
+    """After a restart, the phone still knows that the connection was slow. Later the connection becomes fast."""
     served.objects.delay_seconds, served.objects.choose_fault = 4.0, lambda _: NetworkFault.LATE
     terminal.do("take", photo(tmp_path, "slow.jpg", MIB))
     terminal.do("send", "--at-once", "1")
