@@ -49,7 +49,7 @@ ADMINS = only(_R.ADMIN)
 EXAMINERS = only(_R.SUPERVISOR, _R.OFFICER)
 """Roles that may know what is suspicious about an observation.
 
-The observation's author must not know it: the author would learn what the checks miss.
+The observation's author must not know it, because the author would learn what the checks miss.
 """
 UNIT_SCORE_READERS = only(_R.SUPERVISOR, _R.OFFICER)
 """Roles that may read a unit's score. The unit itself and its raters must not read the score."""
@@ -67,7 +67,7 @@ OUTBOX = frozenset(
         "editAssignmentNotes",
     )
 )
-"""Mutations that phones of every contract level may call: an app that is too old must still send its unsent work."""
+"""Mutations that phones of every contract level may call, because even an outdated app must send its unsent work."""
 
 Row = tuple[str, Permit, str]
 """A type of the SDL, a permit, and the names of the fields that need the permit, separated by blanks."""

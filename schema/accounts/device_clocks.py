@@ -1,6 +1,6 @@
 """Compare a device's clock (设备时钟) with the server's clock when the device sends its time with a request.
 
-A wrong clock is never a reason to refuse a request: the server records what the clock shows.
+A wrong clock is never a reason to refuse a request. Instead, the server records what the clock shows.
 """
 
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from schema.access.permissions import SEEN, SIGNED_IN, Row, connection
 from schema.core.times import offset_minutes, to_millis
 
 MAX_ROUND_TRIP = timedelta(minutes=10)
-"""A longer round trip is ignored: it can't be a real measurement."""
+"""A longer round trip is ignored, because it can't be a real measurement."""
 
 
 @strawberry.input(description="The time on the device's clock when the device sends the request (设备时钟).")

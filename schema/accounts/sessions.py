@@ -167,7 +167,8 @@ def _device_key(user_id: str, device_id: str, secret: bytes) -> bytes:
 def normalize_user_name(text: str) -> str:
     """Return the form of a user name that is stored and compared.
 
-    Different spellings become equal: phones capitalise first letters, and Chinese keyboards type full-width digits.
+    Different spellings become equal, because phones capitalise first letters and Chinese keyboards type full-width
+    digits.
     """
     return unicodedata.normalize("NFKC", text).strip().casefold()
 

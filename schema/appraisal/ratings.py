@@ -1,6 +1,7 @@
 """Define ratings (满意度测评): the score that a monitoring point gives a unit for a month.
 
-A rating is never edited: a later rating of the same monitoring point, unit and month replaces it.
+A rating is never edited. Instead, a later rating of the same monitoring point, unit and month replaces it.
+
 Raters fear the rated unit. So other viewers learn only the month of a rating, and even the id does not reveal when the
 rating was made. Viewers who must not know the rater see a rating only after the ratings of its month are published.
 """
@@ -77,7 +78,10 @@ class Rating(Node, prefix="rat"):
         " monitoring point, unit and month has replaced it."
     )
     def counts(self, info: Info) -> bool:
-        """For viewers who must not know the rater, a replaced rating counts until the later rating is published."""
+        """Return whether the rating counts for this viewer. The latest rating counts.
+
+        For viewers who must not know the rater, a replaced rating still counts until the later rating is published.
+        """
         viewer = info.context.viewer
         if self.superseded_from is None or (viewer and viewer.knows(Owner(self.rater_id, self.office_path))):
             return self.is_latest
@@ -146,7 +150,7 @@ def month_end(month: date) -> datetime:
 
 
 def closes_at(month: date, limits: ThresholdLimits) -> datetime | None:
-    """Return the time from which ratings for a month are refused. None if no limit is set."""
+    """Return the time from which ratings for a month are refused, or None if no limit is set."""
     days = limits.values.get(ThresholdKind.RATING_LATE)
     return None if days is None else month_end(month) + timedelta(days=days)
 

@@ -150,10 +150,10 @@ class FlagOwner:
 def raise_flag(finding: CheckFinding, observation: FlagOwner, now: datetime) -> Flag:
     """Return the flag of a finding.
 
-    The same finding always gets the same id, so a repeated check raises no second flag.
-    The id depends on the figure. So if a corrected position is wrong by a different distance, there is a second flag.
-    If two pictures were compared, the id does not depend on the figure: the number of differing bits depends on which
-    picture was laid over the other.
+    The same finding always gets the same id, so a repeated check raises no second flag. The id depends on the figure.
+    So if a corrected position is wrong by a different distance, there is a second flag. If two pictures were compared,
+    the id does not depend on the figure, because the number of differing bits depends on which picture was laid over
+    the other.
     """
     value = round(finding.value, 1)
     parts = (

@@ -52,8 +52,8 @@ class Lookalike:
 def instant_of(facts: MediaFacts, offset_minutes: int) -> datetime | None:
     """Return the time at which, according to the file itself, the file was made.
 
-    If the file has no UTC offset, the offset of the sending device applies.
-    If a video or sound has only the time in its header, that time is returned: the recording was made no later.
+    If the file has no UTC offset, the offset of the sending device applies. If a video or sound has only the time in
+    its header, that time is returned, because the recording was made no later than that.
     """
     if facts.taken_at_local is None:
         return facts.created_at
@@ -123,8 +123,8 @@ def check_outside_county(
 def check_speed(one: Stop, other: Stop, limits: ThresholdLimits) -> tuple[str, CheckFinding] | None:
     """Check the speed of a device between two observations. Return the id of the later observation and the finding.
 
-    Return None if the speed is possible, or if the distance is too short to measure a speed.
-    Two observations within the same second count as one second apart: clocks and fixes are not more precise.
+    Return None if the speed is possible, or if the distance is too short to measure a speed. Two observations within
+    the same second count as one second apart, because clocks and fixes are not more precise.
     """
     earlier, later = sorted((one, other), key=lambda stop: (stop.at, stop.observation_id))
     metres = _metres_apart(earlier.position, later.position, limits.of(ThresholdKind.SPEED_FROM))

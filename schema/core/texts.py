@@ -3,7 +3,7 @@
 from schema.core.refusals import Refusal, RefusalCode
 
 MAX_NOTE = 2_000
-"""Maximum characters of a note, a reason or a result. This is about a page: officers do not read more."""
+"""Maximum characters of a note, a reason or a result. This is about a page, because officers do not read more."""
 
 
 def check_text(text: str, most: int, field: str) -> str:

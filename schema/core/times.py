@@ -12,7 +12,7 @@ from graphql import GraphQLError
 ByteCount = NewType("ByteCount", int)
 MAX_SAFE_INTEGER = 2**53 - 1
 BEIJING = timezone(timedelta(hours=8))
-"""Beijing time. The offset is fixed: China has had no summer time since 1991."""
+"""Beijing time. The offset is fixed, because China has had no summer time since 1991."""
 
 
 def to_millis(at: datetime) -> datetime:
@@ -36,7 +36,7 @@ def print_instant(at: datetime) -> str:
 
 
 def read_instant(value: object) -> datetime:
-    """Read an ISO 8601 instant. The text must have a UTC offset; the result keeps that offset.
+    """Read an ISO 8601 instant. The text must have a UTC offset. The result keeps that offset.
 
     Raise `GraphQLError` if the text is not such an instant, or if the year is not 1900 to 9998.
     """

@@ -136,8 +136,8 @@ class Author:
 def content_of(draft: ObservationDraft, author_roles: frozenset[Role], *, field: str) -> ObservationContent:
     """Validate a draft and return its content. `field` is the path of the draft in the input.
 
-    Raise a `Refusal` with the path of the invalid value. Every time is valid: a device's clock may be wrong, and what
-    the clock showed is evidence.
+    Raise a `Refusal` with the path of the invalid value. Every time is valid, because a device's clock may be wrong and
+    what the clock showed is evidence.
     """
     validate_id(draft.id, "obs", field=f"{field}.id")
     if draft.assignment_id is not None:

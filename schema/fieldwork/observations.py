@@ -1,6 +1,6 @@
 """Define observations (巡查记录、监测反映、投诉).
 
-An observation is evidence of one thing seen or reported. It is never edited: a correction adds a revision.
+An observation is evidence of one thing seen or reported. It is never edited. Instead, a correction adds a revision.
 """
 
 import enum
@@ -223,7 +223,7 @@ class Observation(Node, prefix="obs"):
         return self.shown_time(self.content)
 
     def make_receipt(self) -> Receipt:
-        """Return the receipt. It is the same for every retry."""
+        """Return the receipt. Every retry returns the same receipt."""
         first = self.revisions[0]
         return Receipt(observation_id=self.id, content_sha256=first.content_sha256, received_at=first.recorded_at)
 

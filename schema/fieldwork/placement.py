@@ -1,6 +1,6 @@
 """Find the unit and the monitoring point that a phone named in an observation.
 
-A unit counts only if it is in the author's scope. A name that is unknown or out of scope is no error: the name is
+A unit counts only if it is in the author's scope. A name that is unknown or out of scope is no error. The name is
 stored as sent, and may become known later.
 """
 

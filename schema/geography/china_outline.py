@@ -47,13 +47,13 @@ def shift_share(latitude: float, longitude: float, fade_metres: float) -> float:
 def in_china(latitude: float, longitude: float) -> bool:
     """Whether a place lies inside the outline or on the strip around it.
 
-    The coordinates may be in any datum: a plausibility check can ignore the difference between datums.
+    The coordinates may be in any datum, because a plausibility check can ignore the difference between datums.
     """
     return shift_share(latitude, longitude, BD09_FADE_METRES) > 0
 
 
 def _is_inside(latitude: float, longitude: float, edges: list[_Edge]) -> bool:
-    """Whether a ray from the place to the east crosses an odd number of edges: then the place is inside."""
+    """Whether a place lies inside. It does if a ray from the place to the east crosses an odd number of edges."""
     inside = False
     for south, west, north, east in edges:
         if (south <= latitude < north) and longitude < west + (latitude - south) / (north - south) * (east - west):

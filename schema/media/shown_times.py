@@ -14,7 +14,7 @@ from schema.access.permissions import SEEN, Row
 from schema.geography.positions import GeoPoint, PositionSource
 
 TOLERANCE = timedelta(minutes=2)
-"""Two clocks agree if they differ by at most this: phones drift by seconds, and slow requests take seconds."""
+"""Two clocks agree if they differ by at most this, because phones drift by seconds and slow requests take seconds."""
 FIX_AGE = timedelta(minutes=10)
 """A fix confirms the device's clock if the two times differ by at most this. Indoors, phones return their last fix."""
 FIX_LATER = timedelta(hours=12)

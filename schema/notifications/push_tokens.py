@@ -1,7 +1,7 @@
-"""Define push tokens (推送令牌): with a token, a platform's push service can wake one device of one person.
+"""Define push tokens (推送令牌). With a token, a platform's push service can wake one device of one person.
 
-A push message has no content, because anybody can read a lock screen. The message only says that there is something
-to pull.
+A push message has no content, because anybody can read a lock screen. The message only says that there is something to
+pull.
 """
 
 import enum
@@ -52,9 +52,9 @@ class PushTokenForgotten:
 
 
 def check_token(input: RegisterPushTokenInput) -> str:
-    """Return the token in the form that is stored: APNs tokens are in lower case.
+    """Return the token in the form that is stored. For APNs this is lower case.
 
-    Raise `Refusal(BAD_INPUT)` if this can't be a token of the service.
+    Raise `Refusal(BAD_INPUT)` if the text can't be a token of the service.
     """
     pattern = _FCM if input.service is PushService.FCM else _APNS
     if len(input.token) > MAX_TOKEN_LENGTH or not pattern.fullmatch(input.token):

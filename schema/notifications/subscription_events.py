@@ -98,7 +98,10 @@ class StreamEnded:
 
 @dataclass(frozen=True)
 class StreamCursor:
-    """The content of a cursor: a position in the history of changes, and a digest of the subscriber's rights there."""
+    """The content of a cursor: a position in the history of changes, and a digest of the subscriber's rights.
+
+    The rights are those that the subscriber had at that position.
+    """
 
     position: str
     rights: str

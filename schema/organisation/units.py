@@ -104,10 +104,9 @@ class Unit(Node, prefix="unt"):
 def path_below(parent_path: str, id: str) -> str:
     """Return the path of the unit `id` below the unit at `parent_path`. The path ends with the separator.
 
-    `parent_path` is empty for a root.
-    A path holds 12 characters for each level instead of the whole id, because paths are part of many indexes: each
-    index that is searched by scope contains them. With 2^48 values, two units with one parent practically never get the
-    same path.
+    `parent_path` is empty for a root. A path holds 12 characters for each level instead of the whole id, because every
+    index that is searched by scope contains paths. With 2^48 values, two units with one parent practically never get
+    the same path.
     """
     return f"{parent_path}{hashlib.sha256(id.encode()).hexdigest()[:12]}{SEPARATOR}"
 

@@ -154,7 +154,7 @@ class Progress:
     """The content of a cursor: up to which number each topic has been read.
 
     `epoch` names the sequence. A number of another sequence is invalid. `read` has the viewer's topics. `leaving` has
-    the topics that the viewer no longer has: they are read from the start, so that the phone deletes their records.
+    the topics that the viewer no longer has. They are read from the start, so that the phone deletes their records.
     `letters` are the kinds that the current request asks for. They are not in the cursor. Topics of other kinds keep
     their position.
     """
@@ -180,7 +180,7 @@ class Progress:
     def advanced_to(self, number: int, topics: Iterable[str], *, done: bool) -> "Progress":
         """Return the progress after `topics` and the `leaving` topics of this request were read up to `number`.
 
-        `done` says that everything was read: then these `leaving` topics are removed.
+        If `done` is true, everything was read, and these `leaving` topics are removed.
         """
         read = {**self.read, **{topic: max(number, self.read[topic]) for topic in topics}}
         later = {topic: at for topic, at in self.leaving.items() if topic[0] not in self.letters}

@@ -67,7 +67,7 @@ def _runs(known: Collection[int], last: int) -> Iterator[list[int]]:
 
 
 def first_of(last: int) -> int:
-    """Return the first number of the window that ends with `last`."""
+    """Return the first of the last `WINDOW` numbers up to `last`."""
     return max(last - WINDOW + 1, 1)
 
 
