@@ -1,7 +1,7 @@
 """Run the tests that a change touches, in under a minute. The tests nearest to the change run first.
 
-A change touches a test module that imports the changed module, directly or through other modules. It also touches the
-test modules in the folder of the changed module's area.
+A change touches a test module that imports the changed module, directly or through other modules. A change also
+touches the test modules in the folder of the changed module's area.
 """
 
 import shutil
@@ -71,9 +71,7 @@ class ImportGraph:
         return {name: int(name != own) for name in self.names if name.startswith(f"tests.{area}.")}
 
     def _importers_of(self, module: str) -> dict[str, int]:
-        """Map each test module that imports `module`, directly or through other modules, to the length of the import
-        chain.
-        """
+        """Map each test module that imports `module`, directly or indirectly, to the length of the import chain."""
         distances = {module: 0}
         queue = deque([module])
         while queue:

@@ -107,7 +107,7 @@ def read_manifest(signed: bytes, fingerprint: str) -> dict[str, Any]:
 
 
 def canonical(value: Any) -> bytes:
-    """Return a value as canonical JSON (RFC 8785), or nothing if the value is of another kind.
+    """Return a value as canonical JSON (RFC 8785), or empty bytes if the value has no such form.
 
     Only the values of a manifest are supported: strings, whole numbers, and objects with ASCII names.
     """

@@ -1,6 +1,6 @@
 """Make the demo's catalogue of service items and fees from the facts in `ganzhou.json`, which names its sources.
 
-It makes no grades, because every new installation already has some.
+Grades are not made, because every new installation already has some.
 """
 
 from datetime import date, datetime

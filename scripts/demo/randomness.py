@@ -55,7 +55,7 @@ class WorkingDays:
     def moment(self, ago: int, random: SeededRandom) -> datetime:
         """Return an instant in office hours on an earlier working day.
 
-        `ago` counts working days back, and 1 is the last full one.
+        `ago` is the number of working days back. 1 is the last full working day.
         """
         first, last = (8 * 60 + 40, 11 * 60 + 50) if random.happens(0.55) else (14 * 60, 17 * 60 + 20)
         seconds = random.between(first * 60, last * 60)

@@ -85,7 +85,7 @@ class _Builder:
     def add_departments(self, code: str, rank: str) -> None:
         """Add the departments that the facts name for units of this rank.
 
-        Each gets a place near the middle of the unit.
+        Each department gets a place near the middle of the unit.
         """
         middle = self.region.units[code].position
         for letters, department in facts()["departments"].items():
