@@ -15,7 +15,7 @@ async def fail(seconds: float, error: Exception) -> None:
 
 
 async def run(*failures: tuple[float, Exception]) -> None:
-    """Raise each error after its number of seconds, concurrently, in a group within a group."""
+    """Raise each error after its number of seconds. The errors come from concurrent tasks in a nested task group."""
     with collapse_exception_groups():
         async with anyio.create_task_group(), anyio.create_task_group() as tasks:
             for seconds, error in failures:

@@ -1,6 +1,7 @@
-"""Test face detection in a capped child: drawn faces are found, however the phone was held, and no others.
+"""Test face detection in a child with limits: drawn faces are found in every orientation, and nothing else is.
 
-The people are drawings of the demo: no photo of a real person is needed to see that model and decoding fit together.
+The people are drawings from the demo. Drawings suffice to test that model and decoding fit together, so no photo of a
+real person is needed.
 """
 
 import importlib.metadata
@@ -20,7 +21,7 @@ from tests.support.picture_files import block, saved
 pytestmark = pytest.mark.anyio
 COUNTER = draw_scene(1, 1600, 1200, [])
 CLERKS = ((0.1708, 0.5533), (0.8328, 0.5542), (0.5094, 0.5542))
-"""Centres of the faces of the three clerks in that scene."""
+"""Centres (x, y) of the faces of the three clerks in `COUNTER`, as fractions of its width and height."""
 
 
 @pytest.fixture

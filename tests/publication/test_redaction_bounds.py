@@ -85,7 +85,7 @@ async def test_an_invalid_redaction_request_is_refused(world: World) -> None:
 
 
 async def test_the_redactions_of_a_photo_are_limited(world: World) -> None:
-    """A rejected redaction makes room, so nobody can use a photo up."""
+    """A rejected redaction no longer counts, so nobody can block new redactions of a photo for ever."""
     _, photo = await ready_photo(world)
     made = [await requested(world, photo) for _ in range(MAX_OF_MEDIUM)]
     await assert_refused(world, photo, "LIMIT_EXCEEDED")
@@ -95,7 +95,7 @@ async def test_the_redactions_of_a_photo_are_limited(world: World) -> None:
 
 
 async def test_one_person_cannot_fill_the_queue(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the requests of others nor those that the worker has finished are counted."""
+    """The limit counts no requests of other people, and no requests that the worker has finished."""
     monkeypatch.setattr("api.publication.redaction_review.MAX_WAITING", 2)
     _, photo = await ready_photo(world)
     for _ in range(2):
@@ -109,7 +109,7 @@ async def test_one_person_cannot_fill_the_queue(world: World, tmp_path: Path, mo
 
 
 async def test_an_assigned_case_does_not_allow_a_redaction_request(world: World) -> None:
-    """An assignee sees the photos of a case whatever the scope, but only the office releases them."""
+    """An assignee sees the photos of a case even outside the assignee's scope, but only the office may release them."""
     observation, photo = await ready_photo(world)
     case = await world.open_case("officer", observation)
     given = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people["neighbour"].id}

@@ -1,4 +1,4 @@
-"""Test who finds a redaction, in which state and by which query, and the log of who had which bytes."""
+"""Test who finds a redaction, in which state and by which query, and the log of who got access to which bytes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -87,7 +87,7 @@ async def test_officers_list_the_redactions_in_their_scope(world: World, tmp_pat
 
 
 async def test_access_to_the_bytes_depends_on_state_and_scope_alone(world: World, tmp_path: Path) -> None:
-    """The rule holds beside the filters: a record obtained in another way gives no access to its bytes."""
+    """This rule applies in addition to the filters. Without it, a record found in another way would open its bytes."""
     _, photo = await ready_photo(world)
     [made] = await world.store.redactions.many([(await awaiting(world, tmp_path, photo))["id"]])
     opened = {

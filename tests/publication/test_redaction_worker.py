@@ -1,4 +1,8 @@
-"""Test the redaction worker: one worker per claim, taken over when it dies, retried, and never in a person's way."""
+"""Test the redaction worker.
+
+One worker at a time claims a step. Failed steps are retried, and another worker takes over from a dead one. The worker
+never overrides what a person has decided.
+"""
 
 import asyncio
 import os
@@ -197,7 +201,7 @@ async def test_an_undecodable_original_fails_with_its_reason(world: World, tmp_p
 
 
 async def test_an_approved_copy_is_never_overwritten(world: World, tmp_path: Path) -> None:
-    """A worker that wakes after its lease writes the same bytes to the same key, or others to another key."""
+    """A worker that continues after its lease writes equal bytes to the same key, and other bytes to another key."""
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     await worker(world, tmp_path).do_one()

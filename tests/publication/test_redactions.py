@@ -1,4 +1,7 @@
-"""Test redactions: requested, corrected and approved by two people, hidden from others before, and viewed first."""
+"""Test redactions, from the request to the release.
+
+Two people are needed. The second person must open the copy before approving it. Others can't see it until then.
+"""
 
 import asyncio
 import io
@@ -167,7 +170,7 @@ async def test_only_one_of_a_concurrent_approval_and_correction_succeeds(world: 
 
 
 async def test_a_copy_that_the_approver_never_opened_cannot_be_approved(world: World, tmp_path: Path) -> None:
-    """The digest in the record is not enough: the same person must have been given a link to that very copy."""
+    """To know the digest is not enough. The approver must have been given a link to exactly this copy."""
     _, photo = await ready_photo(world)
     made = await awaiting(world, tmp_path, photo)
     sent = {"id": new_id("evt"), "redactionId": made["id"], "sha256": made["rendering"]["sha256"]}

@@ -138,7 +138,7 @@ async def test_cases_reached_their_states_by_the_rules(demo: LoadedDemo) -> None
 
 
 def replay(case: Case, given: dict[str, Assignment]) -> None:
-    """Replay a history by the tables of the vocabulary: it must lead to the stored case."""
+    """Replay the history of a case by the tables of allowed moves. The history must lead to the stored case."""
     state, responsible, before = CaseState.RECEIVED, case.first_responder_id, case.opened_at
     assert case.history[0].kind is CaseEventKind.OPENED
     for event in case.history:

@@ -1,4 +1,4 @@
-"""Test a small week offline, handed in through a bad network, and that its accounting detects every fault."""
+"""Test a small week offline that is handed in through a bad network, and that the final count detects every fault."""
 
 import hashlib
 import secrets
@@ -99,7 +99,7 @@ def test_arrived_parts_are_found_anywhere_in_an_answer() -> None:
 
 
 async def test_the_count_detects_lost_doubled_and_different_records(world: World) -> None:
-    """Each possible fault is made once in the stored data of two observations."""
+    """Two observations are stored, and each possible fault is then simulated once."""
     inspector = str(world.people["inspector"].id)
     bodies = [secrets.token_bytes(20) for _ in range(2)]
     sent = [

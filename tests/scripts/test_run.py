@@ -22,7 +22,7 @@ from tests.support.running_product import ask
 
 @pytest.fixture
 def started() -> Iterator[list[Run]]:
-    """Yield a list: every run that a test adds to it ends with the test."""
+    """Yield a list. After the test, every run that the test has added to the list is killed."""
     runs: list[Run] = []
     yield runs
     for run in runs:
@@ -32,7 +32,7 @@ def started() -> Iterator[list[Run]]:
 
 
 async def keep(data: Path, name: str) -> list[str]:
-    """Write a document of that name into the embedded database; return all names, oldest first."""
+    """Write a document with this name into the embedded database. Return the names of all documents, oldest first."""
     mongo = Mongo(mongod.url(DataFolder(data), int((data / "engines" / "port").read_text())), "test", driver="pymongo")
     try:
         kept = mongo.collection("kept")

@@ -1,4 +1,4 @@
-"""Test demo scenes: reproducible from a seed, different for each, and read back with their position and time."""
+"""Test demo scenes: each seed draws its own picture, and the position and time in the picture are read back."""
 
 import io
 from datetime import UTC, datetime

@@ -1,4 +1,8 @@
-"""Test loading the demo: reproducible from a seed, completed after a kill, and only into an empty installation."""
+"""Test loading the demo.
+
+The same seed gives the same demo. A load that was killed is completed by the next one. An installation with data of its
+own is left unchanged.
+"""
 
 import asyncio
 import stat

@@ -1,4 +1,4 @@
-"""Test `scripts/setup`: one command on any machine, run twice at once, killed half-way, or refused in clear words."""
+"""Test `scripts/setup`: concurrent and killed runs do no harm, and an unusable machine is refused in clear words."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ TOOLS = ("sh", "cmp", "dirname", "readlink")
 
 
 class Clone:
-    """The scripts alone, on a machine whose PATH and package index belong to the test."""
+    """A copy of the setup scripts, with a PATH and a package index that the test controls."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "clone"
@@ -41,7 +41,7 @@ class Clone:
         (self.path / name).chmod(0o755)
 
     def lock(self, version: str) -> None:
-        """Publish a package in that version and lock it."""
+        """Publish this version of a package in the index, and write it into the lock."""
         wheel = self.index / f"tiny-{version}-py3-none-any.whl"
         info = f"tiny-{version}.dist-info"
         with zipfile.ZipFile(wheel, "w") as archive:

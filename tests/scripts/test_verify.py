@@ -1,4 +1,4 @@
-"""Test verifying a pack: each change is found and named, by a command without server, network or platform."""
+"""Test verifying a pack: the command finds and names each change, without a server, a network or the platform."""
 
 import io
 import json
@@ -60,7 +60,7 @@ def test_a_file_with_a_changed_byte_is_named(pack: Pack) -> None:
 
 
 def test_no_byte_of_a_pack_can_be_flipped_unnoticed(pack: Pack) -> None:
-    """Bits are flipped in the ZIP's entries of the smallest files, in its directory, and in places all over it."""
+    """Bits are flipped in the ZIP entries of the smallest files, in the central directory, and in 100 random places."""
     whole = pack.body
     small = [each for each in entries_of(io.BytesIO(whole)) if each.size < 200]
     assert small
@@ -130,7 +130,7 @@ def test_a_zip_bomb_is_not_unpacked(pack: Pack) -> None:
 
 
 def test_another_key_is_detected_by_its_fingerprint(pack: Pack, tmp_path: Path) -> None:
-    """A forger signs a pack with a key of their own, so only the fingerprint reveals it."""
+    """A forger can sign a pack with another key and put this key into it. Only the key's fingerprint reveals this."""
     other = EvidenceKeys(tmp_path)
     files = dict(edited(pack)) | {"evidence-key.pem": other.signing.public_pem}
     forged = zipped(pack.signed(files, other), pack.body)
@@ -153,7 +153,7 @@ def test_a_fault_that_the_server_recorded_is_reported(pack: Pack) -> None:
 
 
 def test_contradictions_between_the_parts_are_reported(pack: Pack) -> None:
-    """The right key signed the parts, as a faulty server might."""
+    """The pack is signed with the right key, as by a faulty server, but its parts contradict each other."""
     manifest = json.loads(pack.files["manifest.json"])
     one, *others = manifest["media"]
     shown, *rest = manifest["thumbnails"]
@@ -189,7 +189,7 @@ def test_contradictions_between_the_parts_are_reported(pack: Pack) -> None:
 
 
 def test_a_pack_beyond_four_gigabytes_is_verified(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bound above which numbers have 64 bits is lowered to less than a photo."""
+    """The test lowers the size from which the ZIP uses 64-bit numbers, so that a photo already exceeds it."""
     monkeypatch.setattr(zip_stream, "LARGE", 2_000)
     large = zipped(pack.files, pack.body)
     assert len(large) > len(pack.body)

@@ -1,6 +1,6 @@
-"""Test that killing any process at any time loses nothing acknowledged and doubles nothing, and that all recovers.
+"""Test that killing any process at any time loses nothing acknowledged and doubles nothing, and all processes recover.
 
-`pytest tests/server/test_chaos.py --chaos-minutes 30` goes on for that long.
+`pytest tests/server/test_chaos.py --chaos-minutes 30` kills processes for 30 minutes.
 """
 
 import asyncio
@@ -31,7 +31,8 @@ PHONES, PHOTOS = 5, 25
 PAUSE_SECONDS = 1.2
 """Mean time that a phone rests between two photos."""
 READY_SECONDS = 30.0
-"""A worker's lease, and the time that the slowest part needs to come back on a busy machine."""
+"""Longest time without progress. A worker's lease must run out in this time, and the slowest part must come back,
+even on a busy machine."""
 PART_BYTES = 5 * MIB
 """The minimum size that S3 accepts for every part but the last."""
 SETTINGS = {
@@ -89,7 +90,7 @@ async def _storm(house: ChaosStack, phones: list[RetryingPhone], random: Random,
 
 
 def _photo(random: Random) -> Photo:
-    """Return a small photo unlike any other. One in fifty is large enough to go in parts."""
+    """Return a photo with random pixels. One photo in fifty is so large that it is uploaded in parts."""
     picture = Image.frombytes("RGB", (8, 6), random.randbytes(8 * 6 * 3)).resize((80, 60))
     return Photo.of(saved(picture), random.choices((0, 300_000, PART_BYTES + 300_000), (66, 32, 2))[0])
 
@@ -102,7 +103,7 @@ async def _people(house: ChaosStack) -> None:
 
 
 async def _hand_in(phone: RetryingPhone, photos: Sequence[Photo], house: ChaosStack) -> None:
-    """Hand in the photos, with rests in between while the storm lasts."""
+    """Hand in the photos. As long as processes are being killed, rest after each photo."""
     for photo in photos:
         await phone.hand_in(photo)
         await phone.pull()
@@ -116,7 +117,7 @@ async def _hand_in_again(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
 
 
 async def _all_ready(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
-    """Wait until all confirmed media are verified after the last kill, without help and without a long pause."""
+    """Wait until all media are verified. Fail if no medium becomes READY for `READY_SECONDS`."""
     least, deadline = len(photos), time.monotonic() + READY_SECONDS
     while waiting := {id: state for id, state in (await phone.media_states()).items() if state != "READY"}:
         if len(waiting) < least:
@@ -126,7 +127,10 @@ async def _all_ready(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
 
 
 async def _all_pulled(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
-    """Pull from a cursor kept through every kill: all that phones of the same user handed in, then nothing more."""
+    """Pull until the phone has everything that the user's phones handed in. Then check that nothing more comes.
+
+    The phone has kept its cursor since before the kills.
+    """
     deadline = time.monotonic() + READY_SECONDS
     wanted = {photo.id for photo in photos}
     while (has := {id for id, record in phone.pulled.items() if _is_ready(record)}) != wanted:
@@ -143,7 +147,7 @@ def _is_ready(record: dict[str, Any]) -> bool:
 
 
 async def _records_are_those(store: Store, phones: Sequence[RetryingPhone], photos: Sequence[Photo]) -> None:
-    """Check that each record is stored once, with the receipt that its phone has, and no other record."""
+    """Check that each record is stored once and matches the receipt on its phone, and that there is no other record."""
     receipts = {id: receipt for phone in phones for id, receipt in phone.receipts.items()}
     kept = {str(each.id): each for each in await store.observations.many(list(receipts))}
     assert set(kept) == set(receipts) == {photo.id for photo in photos}

@@ -1,4 +1,4 @@
-"""Test the explorer: served whole from here, within its security policy, with examples that fit the schema."""
+"""Test the explorer: our server serves all its files, its security policy allows them, its examples fit the schema."""
 
 import json
 import re
@@ -90,7 +90,7 @@ def test_an_example_without_its_titles_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_page_follows_its_security_policy() -> None:
-    """The page has no inline script or style and nothing from elsewhere, which the policy would block."""
+    """The page has no inline script or style, and loads nothing from other servers. The policy would block these."""
     page = (FOLDER / "index.html").read_text()
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
     assert re.findall(r"<script[^>]*>[^<]", page) == []

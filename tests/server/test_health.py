@@ -154,7 +154,11 @@ async def test_only_operators_see_the_features_of_the_store(store: ObjectStore) 
 
 
 async def test_unusable_engines_are_down_and_reveal_no_secrets(engines: Addresses, tmp_path: Path) -> None:
-    """Nothing listens at the database and one store; a store rejects the key, the disk is full, and a key is gone."""
+    """Each of the five parts is down for its own reason.
+
+    The database and one store can't be reached, another store rejects the access key, the disk has too little space,
+    and the file of the signing key is missing.
+    """
 
     def no_key() -> None:
         raise FileNotFoundError("/secret/place/key.pem")

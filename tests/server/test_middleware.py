@@ -23,7 +23,7 @@ from tests.support.small_schema import SECRET, Context, schema_of
 
 
 def wrapped(settings: Settings) -> ASGIApp:
-    """Return the small schema behind all middleware, with a route that echoes how many bytes came."""
+    """Return the small schema behind all middleware, with a route that answers with the size of the request's body."""
 
     async def size(request: Request) -> Response:
         return PlainTextResponse(str(len(await request.body())))

@@ -1,4 +1,4 @@
-"""Test the change feed worker: its log is whole after any kill, has one writer, and needs no pause in writes."""
+"""Test the change feed worker: its sequence is whole after any kill, has one writer, and needs no pause in writes."""
 
 import asyncio
 from dataclasses import replace

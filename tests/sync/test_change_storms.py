@@ -56,7 +56,7 @@ class ChangeStorm:
 
 
 async def visible(world: World, name: str) -> set[str]:
-    """Return the ids of all records that a pull may show to that person, straight from the database."""
+    """Return the ids of all records that a pull may show to this person. They are read directly from the database."""
     context = world.context(name)
     found: set[str] = set()
     for kind, pull in admitted_pulls(context, list(ChangeKind)).items():

@@ -132,7 +132,7 @@ async def test_kinds_are_pulled_one_by_one_with_one_cursor(world: World) -> None
 
 @pytest.mark.usefixtures("following")
 async def test_pulling_another_kind_does_not_drop_records_of_a_changing_scope(world: World) -> None:
-    """The scope widens, so its former records are still in it. A pull of another kind must not drop them."""
+    """The scope widens, so the records of the old scope stay visible. A pull of another kind must not drop them."""
     phone = Puller(world, "inspector")
     await phone.pull()
     units = {unit["id"] for unit in phone.of("Unit")}
@@ -155,7 +155,10 @@ def test_a_cursor_cannot_resume_if_any_topic_is_too_old() -> None:
 
 
 async def test_changes_entered_while_a_page_is_read_come_after_it(world: World) -> None:
-    """One topic may be read before a new entry and another after it: a page ends at the last number of its start."""
+    """A page ends at the number that was the last one when reading began.
+
+    Otherwise one topic might be read before a new entry and another topic after it, and entries could be missed.
+    """
     changes, now = world.store.changes, clock()
     soon = now + timedelta(seconds=10)
     assert await changes.claim("one", now, soon)
@@ -221,7 +224,7 @@ async def test_a_page_size_of_zero_is_refused(world: World) -> None:
 
 
 async def test_a_pull_reads_only_changed_records_by_the_index(world: World) -> None:
-    """Unchanged records cost no bytes, and the index alone finds the entries that changed."""
+    """A pull sends no unchanged records. The index alone finds the entries that changed."""
     store: Store = world.store
     phone = Puller(world, "inspector")
     async with followed(store):

@@ -61,7 +61,7 @@ async def test_operations_that_are_not_included_are_not_executed(world: World) -
 
 
 async def test_an_unreadable_draft_does_not_stop_the_rest_of_the_document(world: World) -> None:
-    """It is cut out as the HTTP endpoint does it, where variables are coerced, in one document with everything else."""
+    """The test cuts the draft out of the variables, as the HTTP endpoint does, and then runs the whole document."""
     good, bad = draft(), draft(category="NO_SUCH")
     schema = build_schema(print_sdl(SCHEMA))
     payload = Payload(SYNC, {"submits": True, "drafts": {"drafts": [bad, good]}, "input": {}}, "Sync")

@@ -1,4 +1,4 @@
-"""Test logs: readable by machines and people, with nothing that could name a person or open a door."""
+"""Test logs: machines and people can read them, and they contain no personal data and no credentials."""
 
 import asyncio
 import io
@@ -148,7 +148,7 @@ def test_long_and_structured_values_are_cut(stream: io.StringIO) -> None:
 
 
 async def test_requests_full_of_secrets_leave_none_in_the_log(stream: io.StringIO) -> None:
-    """Secrets are in every place they can be: path, query string, headers, document, variables, name."""
+    """The requests have secrets in the path, query string, headers, document, variables and operation name."""
 
     async def context_of(request: object) -> Context:
         if "refuse" in str(getattr(request, "query_params", "")):

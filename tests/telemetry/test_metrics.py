@@ -30,7 +30,7 @@ def client_of(metrics: Metrics, settings: Settings = Settings(), address: str = 
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
-    """Return values by (name, label values in order of label name), without zeros."""
+    """Return all values except zeros, keyed by (name, label values). The label values are sorted by label name."""
     text = metrics.render()[0].decode()
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
@@ -145,7 +145,7 @@ async def test_only_operators_can_read_metrics(
 
 
 def test_metrics_of_several_processes_are_added_up(tmp_path: Path) -> None:
-    """Prometheus's client chooses its way of counting on import, so the test starts processes."""
+    """Prometheus's client chooses how to count when it is imported. So the test starts processes of its own."""
     program = (
         "from api.telemetry.metrics import Metrics; from api.telemetry.tracing import Trace; m = Metrics();"
         "m.count_request(Trace('x', 'query'), 200, 0.1); print(m.render()[0].decode())"
