@@ -72,8 +72,8 @@ async def refresh_session(context: Context, input: RefreshSessionInput) -> Signe
     """Exchange a refresh token for new tokens.
 
     A token may be sent again within the grace period, because a reply can get lost. If the token is used after that,
-    somebody has a copy, and the session ends. Raise `Refusal(SESSION_ENDED | DEVICE_WIPED)` if the token is not valid
-    or not valid any more.
+    somebody has a copy, and the session ends. Raise `Refusal(SESSION_ENDED)` if the token is not valid or no longer
+    valid, `Refusal(DEVICE_WIPED)` if the device must erase its data.
     """
     _refuse_if_oidc(context)
     device_id = validate_id(input.device_id, "dev", field="deviceId")

@@ -25,7 +25,8 @@ from schema.fieldwork.placement import Directory
 from storage.mongodb.errors import DuplicateError
 
 ATTEMPTS = 5
-"""How many times storing a rating is tried if other ratings of the same monitoring point, unit and month are faster."""
+"""Maximum number of attempts to store a rating. An attempt fails if another rating of the same monitoring point,
+unit and month is stored meanwhile."""
 
 
 @strawberry.input(description="Ratings from a phone's outbox.")

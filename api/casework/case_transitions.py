@@ -27,12 +27,14 @@ from storage.mongodb.client import Document
 MAX_HISTORY = 500
 """Number of steps in a case's history from which on no observation can be linked or unlinked.
 
-A case is one document, and each step of linking or unlinking adds up to `MAX_LINKED` observation ids to it.
+A case is one document, and each step of linking or unlinking adds up to `MAX_LINKED` observation ids to it. Without a
+limit, the document would become too large.
 """
 MAX_LINKED = 100
 """Maximum number of observations in one step of linking or unlinking."""
 BY_ASSIGNMENT = frozenset({CaseState.ASSIGNED, CaseState.INVESTIGATING})
-"""States that `moveCase` can't set. A case reaches them only if it is assigned and the assignment is accepted."""
+"""States that `moveCase` can't set. A case becomes ASSIGNED when it is assigned, and INVESTIGATING when the
+assignment is accepted."""
 
 
 @strawberry.input(description="Observations to link to a case, or to unlink from it.")

@@ -25,7 +25,7 @@ from storage.mongodb.errors import StoreError
 from storage.store import Store
 
 LEASE = timedelta(seconds=30)
-"""Time after which a check that did not end, or that failed, is repeated, possibly by another worker."""
+"""Time after which a check is repeated if it failed or did not end. Another worker may repeat it."""
 _COUNTERS = frozenset({UnitLevel.DEPARTMENT, UnitLevel.SECTION, UnitLevel.WINDOW})
 """Levels of units where people are served. If a unit has no position, the position of the nearest unit above at one of
 these levels is used. The position of a county is not used: it is no service counter."""

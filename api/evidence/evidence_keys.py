@@ -1,6 +1,6 @@
 """Sign evidence packs and receipts with keys of their own, separate from the keys of access tokens.
 
-No evidence key is ever deleted: a pack must stay verifiable for as long as anybody keeps it.
+No evidence key is ever deleted, because a pack must stay verifiable for as long as anybody keeps it.
 """
 
 import hashlib

@@ -63,8 +63,8 @@ class Context:
     """One request.
 
     `now` is read once, so all writes of the request have the same timestamp. `denial` is the refusal if a token was not
-    accepted. `outdated` is the refusal if the phone's contract level is too old. `unreadable` holds the drafts that
-    were cut out of the variables, by response name of their root field.
+    accepted. `outdated` is the refusal if the phone's contract level is too old. `unreadable` maps the response name of
+    a root field to the drafts that were cut out of this field's input.
     """
 
     services: Services

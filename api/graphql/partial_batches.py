@@ -74,7 +74,10 @@ class CoercionFault:
 
 @dataclass(frozen=True)
 class PartialBatch:
-    """The variables without the unreadable drafts, and the unreadable drafts by response name of their root field."""
+    """The variables without the unreadable drafts, and the drafts that were cut out.
+
+    `unreadable` maps the response name of a root field to the drafts that were cut out of this field's input.
+    """
 
     variables: dict[str, Any]
     unreadable: dict[str, list[UnreadableDraft]]

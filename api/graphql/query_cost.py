@@ -85,9 +85,9 @@ class QueryCost:
 class DocumentShape:
     """The measures of a document.
 
-    `depth` and `roots` are the highest of all operations. `cost` is by operation name. All other numbers are totals of
-    the document. `repeats` counts selections whose response name is already selected in the same place. `pages` are the
-    page sizes that the document asks for.
+    `depth` and `roots` are the highest values of any operation. `cost` holds the cost of each operation, keyed by
+    operation name. All other numbers are totals of the document. `repeats` counts selections whose response name is
+    already selected in the same place. `pages` are the page sizes that the document asks for.
     """
 
     depth: int = 0

@@ -21,7 +21,8 @@ MAX_DIRECTIVES = 50
 MAX_FRAGMENTS = 50
 MAX_OPERATIONS = 10
 MAX_REPEATS = 200
-"""Validation compares all pairs of selections that have the same name. With 200 repeats this takes 30 ms at most."""
+"""Largest number of selections whose name is already selected in the same place. Validation compares all pairs of
+selections that have the same name. With 200 repeats, this takes 30 ms at most."""
 MAX_PAGE_ARGUMENT = 100
 
 

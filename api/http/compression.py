@@ -21,9 +21,9 @@ from api.telemetry import tracing
 from schema.core.refusals import Refusal, RefusalCode
 
 MIN_BYTES = 500
-"""A smaller answer is not compressed: it fits into one packet anyway."""
+"""A smaller answer is not compressed, because it fits into one packet anyway."""
 MAX_BYTES = 8 * 1024 * 1024
-"""A larger answer is not compressed: the caller would wait too long for the first byte."""
+"""A larger answer is not compressed, because the caller would wait too long for the first byte."""
 MIN_THREAD_BYTES = 128 * 1024
 """Larger answers are compressed in a thread, so that other requests don't wait."""
 COMPRESSIBLE_TYPES = frozenset(

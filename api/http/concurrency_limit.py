@@ -87,6 +87,6 @@ class _Response:
 
 
 def _log_error(task: asyncio.Future[None]) -> None:
-    """Log the error of a request that was already answered: nobody else will see it."""
+    """Log the error of a request that was already answered, because nobody else will see this error."""
     if not task.cancelled() and (error := task.exception()):
         log.error("fault", field=None, exc_info=error)

@@ -14,9 +14,9 @@ _MAX_LENGTH = 9
 
 
 def parse_level(header: str | None) -> int | None:
-    """Return the level in the header of a phone's request, or None: other clients may leave out the header.
+    """Return the level in the header of a phone's request, or None if there is no header.
 
-    Raise `Refusal(BAD_INPUT)` if the level is not a whole number.
+    Clients other than phones may leave out the header. Raise `Refusal(BAD_INPUT)` if the level is not a whole number.
     """
     if header is None:
         return None

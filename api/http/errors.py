@@ -91,7 +91,7 @@ def _format_error(error: GraphQLError, *, flat: bool) -> dict[str, Any]:
 
 
 def _innermost_error(error: GraphQLError) -> BaseException:
-    """Return the error that a resolver raised: graphql-core wraps it, at times more than once."""
+    """Return the error that a resolver raised. graphql-core wraps this error, at times more than once."""
     cause: BaseException = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
@@ -114,7 +114,7 @@ def _is_coercion(error: GraphQLError) -> bool:
 
 
 def _message_without_value(error: GraphQLError, *, flat: bool) -> str:
-    """Remove the caller's value from graphql-core's message: it may be a password, and phones log answers."""
+    """Remove the caller's value from graphql-core's message, because it may be a password, and phones log answers."""
     message = _QUOTED_VALUE.sub(r"\1\2.", error.message)
     return message.partition(" Did you mean")[0] if flat else message
 

@@ -59,7 +59,10 @@ class Sheet:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read a CSV or XLSX file. The content shows the format, not the name. Raise `UnreadableSpreadsheetError`."""
+    """Read a CSV or XLSX file. The content decides which format it is, not the name.
+
+    Raise `UnreadableSpreadsheetError` if the file can't be read as a table.
+    """
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:

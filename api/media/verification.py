@@ -195,9 +195,9 @@ def facts_of(picture: ReadResult) -> MediaFacts:
 
 
 def _position(picture: ReadResult) -> GeoPointInput | None:
-    """Return the position that the file states.
+    """Return the position that the file states, or None.
 
-    Return None if there is no position, or if its datum can't be converted: the position would be in the wrong place.
+    If the position's datum can't be converted, return None, because the position would be in the wrong place.
     """
     position = picture.position
     datum = _datum(position.datum) if position else None

@@ -106,7 +106,7 @@ class OutboundHttp:
 
 
 def outbound_client() -> httpx.AsyncClient:
-    """Make a client that ignores the proxies of the environment: a proxy would resolve the host name itself."""
+    """Make a client that ignores the environment's proxies, because a proxy would resolve the host name itself."""
     limits = httpx.Limits(
         max_keepalive_connections=0
     )  # a connection for one name must not serve another at its address

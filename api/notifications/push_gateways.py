@@ -22,7 +22,8 @@ from api.settings import SettingError, Settings
 from schema.notifications.push_tokens import PushService
 
 KIND = "changes"
-"""The only content of a push, the same for every record. Other people may see the screen of an inspector's phone."""
+"""The only content of a push, the same for every record. A push must reveal nothing, because other people may see
+the screen of an inspector's phone."""
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 FCM_SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 APNS_TOKEN_SECONDS = 40 * 60
@@ -179,7 +180,7 @@ class _RetryLaterError(Exception):
 
 
 def push_client() -> httpx.AsyncClient:
-    """Make an HTTP/2 client: APNs accepts nothing else."""
+    """Make an HTTP/2 client, because APNs accepts nothing else."""
     return httpx.AsyncClient(http2=True, timeout=CALL_SECONDS, follow_redirects=False)
 
 

@@ -88,7 +88,7 @@ class Subscriber:
 def concerns(event: RecordEvent, viewer: Viewer) -> bool:
     """Return False only if the event surely does not concern the viewer.
 
-    It is True if the viewer may see the record or could see it before. It may also be True for other viewers.
+    The result is True if the viewer may see the record or could see it before. It may also be True for other viewers.
     """
     if viewer.user_id == event.assignee_id or viewer.user_id in event.granted:
         return True

@@ -26,7 +26,7 @@ SUBPROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
 GRACE_SECONDS = 5.0
 MAX_MESSAGE_BYTES = 64 * 1024
-"""Maximum size of a message. The server refuses a larger message before it has it in memory."""
+"""Maximum size of a message. The server refuses a larger message without reading all of it into memory."""
 MAX_ID_LENGTH = 128
 MAX_SUBSCRIPTIONS = 16
 MAX_UNAUTHENTICATED = 200

@@ -19,7 +19,10 @@ from storage.access import visibility
 
 
 async def path_of(info: Info, unit_id: str | None, field: str) -> str | None:
-    """Return the path of the unit that a filter names. For an unknown unit, return a path that no unit is below."""
+    """Return the path of the unit that a filter names, or None if the filter names no unit.
+
+    For an unknown unit, return a path under which there are no units, so that the filter matches nothing.
+    """
     if unit_id is None:
         return None
     unit = await info.context.load.one(Unit, validate_id(unit_id, "unt", field=field))

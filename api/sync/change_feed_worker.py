@@ -104,7 +104,7 @@ class ChangeFeedWorker:
     async def _enter_everything(self, following: ChangeStream) -> None:
         """Enter every record, and a tombstone for every record in the sequence that no longer exists.
 
-        The stream must be open already. It then has the changes that are written meanwhile.
+        The change stream must be open already. It later delivers the changes that are written while this method runs.
         """
         token, began = following.token, self.now()
         for kind in ChangeKind:

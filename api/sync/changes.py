@@ -46,8 +46,8 @@ async def pull_or_refuse(
 async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] | None, first: int) -> ChangePage:
     """Return one page of changes. Raise `Refusal(CURSOR_EXPIRED | LIMIT_EXCEEDED)`.
 
-    First the end of the sequence is read, then the entries up to this end, then the records. No read sees an older
-    state of the database than the read before it.
+    Three reads follow each other: the end of the sequence, the entries up to this end, and the records. No read sees an
+    older state of the database than the read before it.
     """
     begin_causal_reads()
     seal = context.seal("changes")
@@ -71,7 +71,7 @@ async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] 
 
 
 def admitted_pulls(context: Context, kinds: Sequence[ChangeKind]) -> dict[ChangeKind, Pull]:
-    """Return, for those of `kinds` that the viewer may read, the `Pull` that reads their records."""
+    """Return the `Pull` of each kind in `kinds` that the viewer may read. A `Pull` reads records of one kind."""
     pulls = {
         record.pull.kind: record.pull
         for record in context.services.registry.kinds.values()
@@ -103,7 +103,7 @@ async def _load_changes(
 ) -> list[Change]:
     """Return a change for each record in `entries`.
 
-    It has the record as the viewer sees it now, or None if the viewer can't see the record.
+    A change contains the record as the viewer sees it now, or None if the viewer can't see the record.
     """
     ids: dict[ChangeKind, list[str]] = {}
     for entry in entries:

@@ -83,7 +83,7 @@ def configure_logging(level: str = "INFO", *, stream: TextIO | None = None, pret
     """Set up structlog and the standard library's logging for this process.
 
     With `pretty`, lines are written for people. By default `pretty` is on if `stream` is a terminal. Libraries log only
-    from level WARNING up: below that, pymongo and botocore print documents and signatures.
+    from level WARNING up, because below that level pymongo and botocore print documents and signatures.
     """
     target = stream or sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -138,7 +138,7 @@ class _NamedLogger(structlog.WriteLogger):
 
 
 def _keep_first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Keep only the first line of a library's message: the further lines of asyncio's messages quote exceptions."""
+    """Keep only the first line of a library's message, because later lines of asyncio's messages quote exceptions."""
     lines = str(event["event"]).splitlines()
     return {**event, "event": lines[0] if lines else ""}
 
@@ -194,7 +194,7 @@ def _error_name(error: BaseException) -> str:
 
 
 def _frames_of(trace: TracebackType | None) -> list[str]:
-    """Return the last frames as `file:line function`. Our own frames and those of libraries count."""
+    """Return the last frames as `file:line function`. They include the frames of libraries."""
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)[-12:]]
 
 

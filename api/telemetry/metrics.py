@@ -147,7 +147,7 @@ class MongoListener(CommandListener):
         self.metrics = metrics
 
     def started(self, event: object) -> None:
-        """Do nothing: commands are counted when they end."""
+        """Do nothing, because commands are counted when they end."""
 
     def succeeded(self, event: object) -> None:
         self._observe(event, "ok")

@@ -48,7 +48,7 @@ def test_the_test_of_the_same_noun_or_area_comes_first(graph: ImportGraph, file:
     assert graph.touched_by([file])[0] == nearest
 
 
-def test_importers_follow_by_distance_up_to_the_composed_product(graph: ImportGraph) -> None:
+def test_tests_that_import_the_file_indirectly_follow_by_distance(graph: ImportGraph) -> None:
     touched = graph.touched_by(["storage/formats/pictures.py"])
     assert "tests.publication.test_masking" in touched, "it imports the file through another"
     assert touched.index("tests.scripts.test_scenes") < touched.index("tests.publication.test_masking")

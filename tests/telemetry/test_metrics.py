@@ -1,4 +1,4 @@
-"""Test metrics: the counts, that clients can't create labels, who may read them, and several processes as one."""
+"""Test metrics: what is counted, who may read it, that clients can't create labels, and the sum over processes."""
 
 import os
 import subprocess

@@ -14,8 +14,8 @@ MIN_SPAN = 60.0
 """The sketch shows at least this many metres in each direction. Otherwise a single place would be enlarged beyond the
 accuracy of a phone."""
 FAR = 4.0
-"""A photo's position is only described in text if it is further from the middle than this many times the extent of the
-other positions."""
+"""A photo's position is described in text and not drawn if it is further from the middle than this many times the
+extent of the other positions."""
 DIRECTIONS = ("北", "东北", "东", "东南", "南", "西南", "西", "西北")
 NEAR_ENOUGH = 2_000.0
 """A position within this many metres of the middle is always drawn."""

@@ -239,7 +239,7 @@ class Printer:
         paper.set_xy(LEFT, y + height)
 
     def _image(self, picture: PictureBlock, x: float, y: float, wide: float) -> bool:
-        """Draw the thumbnail. Return False if that fails: a damaged thumbnail must not prevent the report."""
+        """Draw the thumbnail. Return False if this fails, because a damaged thumbnail must not prevent the report."""
         body = self._pictures.get(picture.id)
         if not body:
             return False
