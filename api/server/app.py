@@ -121,7 +121,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
 
 
 def _provider(settings: Settings, client: httpx.AsyncClient) -> ProviderTokens | None:
-    """Return a verifier for the tokens of the identity provider that the settings name, or None.
+    """Return a verifier for the tokens of the identity provider that the settings name.
 
     Return None if the settings name no provider. With a provider, only its tokens are accepted. Raise `SettingError` if
     only some of the provider's settings are given.

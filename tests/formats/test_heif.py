@@ -71,7 +71,7 @@ def test_a_void_fix_is_stated_but_not_used_as_the_position(see: Callable[[bytes]
 
 
 def test_a_picture_is_never_rotated_twice(see: Callable[[bytes], ReadResult]) -> None:
-    """Phones write the rotation into the container and also leave it in EXIF."""
+    """Phones write the rotation both into the container and into EXIF, so it must be applied only once."""
     image = Image.new("RGB", (96, 64), BLUE)
     image.paste(RED, (0, 0, 48, 64))
     picture = see(saved(image, "HEIF", exif=block(tag_0112=6, tag_0110="Demo")))
@@ -95,9 +95,9 @@ def test_a_truncated_picture_is_reported_and_keeps_its_size(
 
 
 def test_unwritten_pixels_are_reported_as_corrupt(see: Callable[[bytes], ReadResult]) -> None:
-    """Such a file is left if a program reserves the space for a copy and then breaks off.
+    """A file has unwritten pixels if a program reserved the space for a copy and then broke off.
 
-    libheif shows the unwritten part in green and reports nothing.
+    libheif shows these pixels in green and reports nothing.
     """
     whole = saved(Image.effect_noise((400, 300), 80).convert("RGB"), "HEIF", exif=block(GPS))
     at = whole.index(b"mdat") + 4

@@ -19,8 +19,7 @@ MIB = 2**20
 CAP = 1536 * MIB
 SECONDS = 20.0
 RESIDENT = 700 * MIB
-"""No file of the corpus may make the child use more memory than this. The limit on the child's address space is
-higher."""
+"""No file of the corpus may make the child use more memory. The child's address space has a higher limit."""
 
 
 @pytest.fixture

@@ -262,7 +262,7 @@ async def test_a_result_that_is_not_json_is_masked() -> None:
 async def test_an_escaped_emoji_and_escapes_quoted_in_text_are_read() -> None:
     """A whole emoji that is sent as escapes must pass, and so must a text that quotes an escape.
 
-    Only half of an emoji can't be stored. JavaScript since ES2019 sends it as an escape.
+    Only half of an emoji is refused. JavaScript since ES2019 sends half of an emoji as an escape.
     """
     body = b'{"query":"query($n: String!) {hello(name: $n)}","variables":{"n":"\\ud83d\\ude00 \\\\ud83d \\\\u0000"}}'
     async with serving() as small:

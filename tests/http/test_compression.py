@@ -177,7 +177,7 @@ async def test_compression_weakens_etags_and_skips_ranges_and_head_requests(smal
 
 
 async def test_compressed_bodies_pass_both_ways_over_a_socket() -> None:
-    """uvicorn checks that the stated length is the length sent."""
+    """The test uses a real server, because uvicorn checks that the stated length is the length sent."""
 
     async def text(request: Request) -> Response:
         return JSONResponse({"got": (await request.body()).decode()})

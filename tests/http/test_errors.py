@@ -1,4 +1,4 @@
-"""Test errors as callers see them, and what is logged of unexpected ones."""
+"""Test how callers see errors, and what is logged about unexpected errors."""
 
 from typing import Any
 

@@ -69,7 +69,7 @@ async def test_a_put_is_signed_to_write_once(world: World, work: MediaVerifier, 
 async def test_a_verified_original_cannot_be_overwritten(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
-    """The forged PUT is signed for the same key and the digest of other bytes. Only the existing object prevents it."""
+    """The forged PUT is signed for the same key and other bytes. It is refused only because the key is taken."""
     id, photo, slot = await announce(world, JPEG)
     key = (await record(world, photo["id"]))["key"]
     forged = Put(key, len(WRONG), "image/jpeg", hashlib.sha256(WRONG).hexdigest())

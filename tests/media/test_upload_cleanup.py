@@ -87,7 +87,7 @@ async def test_a_sweep_joins_an_upload_whose_parts_have_all_arrived(world: World
 
 
 async def test_concurrent_sweeps_leave_a_returning_phone_an_open_upload(world: World) -> None:
-    """Whichever comes first, the upload that the record names is open in the end."""
+    """Whether a sweep or the phone comes first, the upload that the record names is open in the end."""
     for _ in range(3):
         _, photo, _ = await announce(world, BODY)
         await fresh_slot(world, photo)

@@ -80,7 +80,7 @@ async def test_a_setting_admits_private_networks_but_no_cloud_metadata_address()
 
 
 async def test_a_call_uses_the_checked_address_and_follows_no_redirect(receiver: Receiver) -> None:
-    """The request bears the name but goes to the checked address, so a later DNS answer has no effect."""
+    """The request names the host but goes to the checked address, so a later DNS answer has no effect."""
     asked: list[str] = []
 
     async def resolve(host: str, port: int) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Test real photos end to end, from the phone's outbox to the supervisor's case graph, on what `scripts/run` starts."""
+"""Test real photos from the phone's outbox to the supervisor's case graph, with all processes of `scripts/run`."""
 
 import json
 import time
@@ -46,7 +46,7 @@ query($id: ID!) {
 
 
 def truth() -> dict[str, dict[str, Any]]:
-    """Return the true facts of each photo, by its digest."""
+    """Return the true facts of each photo, keyed by the photo's digest."""
     files = json.loads((PHOTOS / "truth.json").read_text())["files"]
     return {each["sha256"]: each for each in files}
 

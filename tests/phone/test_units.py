@@ -1,4 +1,4 @@
-"""Test parts of the phone by themselves: enums, copies of photos, batches, waits, what it parses and what it shows."""
+"""Test parts of the phone by themselves: enums, copies of photos, batches, retry pauses, parsing and output."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Test the short suite that runs with every Python."""
+"""Test the short suite that runs with every Python version."""
 
 import re
 from pathlib import Path

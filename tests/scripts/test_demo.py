@@ -1,4 +1,4 @@
-"""Test the demo: it is complete, follows every rule, and names nobody."""
+"""Test the demo: it is complete, follows every rule, and names no real person."""
 
 import json
 import re

@@ -30,7 +30,7 @@ BLANK = re.compile(r"\{\{([\w-]+)(?::(\w+))?(?:#\w+)?\}\}")
 
 
 def filled(text: str) -> dict[str, Any]:
-    """Return the variables with their blanks filled as the page fills them."""
+    """Return the variables of an example. Blanks are filled in the same way as by the page."""
 
     def value(match: re.Match[str]) -> str:
         kind, prefix = match.groups()

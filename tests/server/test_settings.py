@@ -1,4 +1,4 @@
-"""Test settings: read from the environment, and refused with the name of the variable if they can't work."""
+"""Test settings: they are read from the environment, and an invalid one is refused with the name of its variable."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -68,7 +68,8 @@ WIDE = of((1 << 20, 0.4, 0.3, 3), (1 << 21, 0.6, 0.45, 5), (1 << 22, 0.5, 0.375,
 def test_the_position_of_a_crop_follows_from_its_keypoints() -> None:
     """The crop is the middle half of the picture's width and height.
 
-    Six levels double the size. So a keypoint at level 9 of the whole picture is at level 3 of the crop.
+    Six levels double the size, and the crop is half as large as the picture. So a keypoint at level 9 of the whole
+    picture is at level 3 of the crop.
     """
     cut = of((1 << 20, 0.3, 0.225, 3), (1 << 21, 0.7, 0.525, 5))
     found = find_overlap(cut, lookup_keys(cut), of((1 << 20, 0.4, 0.3, 9), (1 << 21, 0.6, 0.45, 11)))

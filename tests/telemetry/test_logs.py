@@ -29,7 +29,7 @@ SECRETS = (PASSWORD, USER, TOKEN, "0123456789abcdef", "s3cr3t-of-mongo", "c2lnbm
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    """Restore the logging set-up of the test session, which belongs to the whole process."""
+    """Restore the logging configuration after each test, because it belongs to the whole process."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     taken = {name: logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi", *logs.SILENT)}
