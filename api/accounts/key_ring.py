@@ -168,7 +168,7 @@ class KeyRing:
     def _stamps(self) -> dict[int, _Stamp]:
         """Return the inode and the modification time of each key file, by key number.
 
-        The modification time alone is too coarse on some file systems: a new file could go unnoticed.
+        The modification time alone is too coarse on some file systems, so a new file could go unnoticed.
         """
         stamps = {}
         for entry in os.scandir(self._folder):

@@ -18,7 +18,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class HashCost:
-    """The cost of one hash. The default is OWASP's for Argon2id: one hash takes about 20 ms and 19 MiB."""
+    """The cost of one hash.
+
+    The default is what OWASP recommends for Argon2id. One hash then takes about 20 ms and 19 MiB.
+    """
 
     passes: int = 2
     memory_kib: int = 19 * 1024

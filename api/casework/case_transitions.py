@@ -171,7 +171,7 @@ def event(
 async def visible_case(context: Context, id: str) -> Case:
     """Return a case. Raise `Refusal(NOT_FOUND)` if the viewer can't see it.
 
-    The case is not read by a loader: a loader would cache the case as it was before the step.
+    The case is not read by a loader, because a loader would cache the case as it was before the step.
     """
     case_id = validate_id(id, "cas", field="caseId")
     cases = await context.store.cases.many([case_id], await context.visible.cases())

@@ -1,6 +1,7 @@
 """Run the checks that are due, and store the flags that the checks raise.
 
-Any number of workers may run and be killed at any moment: a repeated check raises no flag twice.
+Any number of workers may run and be killed at any moment. This is safe, because a repeated check raises no flag
+twice.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +29,7 @@ LEASE = timedelta(seconds=30)
 """Time after which a check is repeated if it failed or did not end. Another worker may repeat it."""
 _COUNTERS = frozenset({UnitLevel.DEPARTMENT, UnitLevel.SECTION, UnitLevel.WINDOW})
 """Levels of units where people are served. If a unit has no position, the position of the nearest unit above at one of
-these levels is used. The position of a county is not used: it is no service counter."""
+these levels is used. The position of a county is not used, because a county is no service counter."""
 log = structlog.get_logger(__name__)
 
 

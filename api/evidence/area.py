@@ -1,6 +1,6 @@
 """Register the permits of evidence packs.
 
-Nothing else needs registration: links to packs are fields of records, and packs are downloaded over HTTP.
+Nothing else needs registration, because links to packs are fields of records, and packs are downloaded over HTTP.
 """
 
 from api.registration import Registration

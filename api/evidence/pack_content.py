@@ -126,7 +126,7 @@ def without_covert(value: Any, hidden: Collection[str]) -> Any:
 def identifying_fields(permits: Mapping[str, Permit]) -> frozenset[str]:
     """Return the `Type.field`s that reveal the people behind a record.
 
-    Fields of `Complainant` are not listed: a query reaches them only through a listed field.
+    Fields of `Complainant` are not listed, because a query reaches them only through a listed field.
     """
     cleared = (field for field, permit in permits.items() if permit is CLEARED)
     return frozenset(field for field in cleared if not field.startswith("Complainant."))

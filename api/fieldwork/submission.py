@@ -1,8 +1,8 @@
 """Submit a batch of drafts: load the needed data once, decide on each draft, and store all observations together.
 
-The media of a draft are stored first and its observation last. The observation is the commit point: without it the
-media are invisible, and a retry of the draft stores them again if they are gone. The number of MongoDB commands does
-not depend on the number of drafts.
+The media of a draft are stored first and its observation last. The observation is the commit point. Without the
+observation, the media are invisible, and a retry of the draft stores them again if they are gone. The number of MongoDB
+commands does not depend on the number of drafts.
 """
 
 from collections.abc import Sequence

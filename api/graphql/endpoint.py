@@ -120,7 +120,7 @@ class GraphQLEndpoint(Generic[C]):
     ) -> ExecutionResult:
         """Execute the operation. If the variables don't fit, execute it again without the drafts at fault.
 
-        No resolver has run in the first execution: variables are coerced before resolvers run.
+        No resolver has run in the first execution, because variables are coerced before resolvers run.
         """
         allowed = QUERIES if method == "GET" else QUERIES_AND_MUTATIONS
         try:

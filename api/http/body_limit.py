@@ -21,8 +21,8 @@ class BodyLimitMiddleware:
     """Read the whole body of a request before the application sees the request.
 
     Answer 413 if the body has more than `limit` bytes, 408 if the body takes longer than `seconds` to arrive. Bytes are
-    counted as they arrive, because Content-Length may be wrong. `limit` is small: media never pass through the API.
-    This middleware stands outside `ConcurrencyLimitMiddleware`, so slow senders use up no request slots.
+    counted as they arrive, because Content-Length may be wrong. `limit` is small, because media never pass through the
+    API. This middleware stands outside `ConcurrencyLimitMiddleware`, so slow senders use up no request slots.
     """
 
     def __init__(self, app: ASGIApp, *, limit: int, seconds: float = BODY_SECONDS) -> None:
@@ -72,7 +72,7 @@ class _BodyTooLargeError(Exception):
 
 
 def _declared_length(scope: Scope) -> int:
-    """Return Content-Length. Return 0 if the header is missing or malformed: the bytes are counted anyway."""
+    """Return Content-Length. Return 0 if the header is missing or malformed, as the bytes are counted anyway."""
     try:
         return int(Headers(scope=scope).get("content-length", "0"))
     except ValueError:

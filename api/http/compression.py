@@ -89,7 +89,7 @@ class ResponseCompressionMiddleware:
 
     An answer with tokens (`Trace.is_secret`) is not compressed. The length of a compressed text shows how much of it
     repeats. An attacker who chooses a part of the text can use this to guess the rest (the BREACH attack). Other
-    answers are safe: a foreign page can't make a browser send a bearer token.
+    answers are safe, because a foreign page can't make a browser send a bearer token.
     """
 
     def __init__(self, app: ASGIApp) -> None:

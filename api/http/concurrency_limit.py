@@ -19,9 +19,9 @@ class ConcurrencyLimitMiddleware:
 
     A request that takes too long is answered but not cancelled. The request keeps its slot until it ends. It does end,
     because every call that it waits for has a timeout. Cancelling could leave a transaction half done. It could also
-    hang PyMongo's asynchronous client: a call that is cancelled during server selection can keep a lock for ever. The
-    caller can't know whether the request took effect. So the caller sends the request again. This is safe, because the
-    ids in the request are idempotency keys.
+    hang PyMongo's asynchronous client, because a call that is cancelled during server selection can keep a lock for
+    ever. The caller can't know whether the request took effect. So the caller sends the request again. This is safe,
+    because the ids in the request are idempotency keys.
 
     Paths in `exempt` have no limit. Paths that begin with one of `streamed` may take as long as they need, and limit
     the number of their requests themselves.

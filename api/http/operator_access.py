@@ -15,7 +15,8 @@ PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip")
 def is_operator(request: Request, token: str | None) -> bool:
     """Whether the caller may see operational details.
 
-    Without a token, a request from a proxy is refused: behind a proxy on this machine, every caller looks local.
+    Without a token, a request from a proxy is refused, because behind a proxy on this machine, every caller looks
+    local.
     """
     if token:
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")

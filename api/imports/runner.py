@@ -1,7 +1,7 @@
 """Import a file of units, points, users or a catalogue: first plan the whole import, then write it in batches.
 
-If the file has any fault, nothing is written. An import that was killed is completed by running it again: records are
-identified by their codes and keep their ids.
+If the file has any fault, nothing is written. An import that was killed is completed by running it again, because
+records are identified by their codes and keep their ids.
 """
 
 import csv

@@ -45,7 +45,7 @@ async def _sign_links(context: Context, keys: Sequence[tuple[Media, Rendition]])
 
 
 class _Rendition:
-    """One rendition of one medium. Compared by identity: two instances are never equal."""
+    """One rendition of one medium. Renditions are compared by identity, so two instances are never equal."""
 
     def __init__(self, media: Media, rendition: Rendition) -> None:
         self.media, self.rendition = media, rendition

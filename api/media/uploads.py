@@ -217,8 +217,8 @@ async def _resume_or_begin(context: Context, media: Media, request: UploadReques
     """Resume the open upload or begin one. Return its id, its part size, and the sizes of arrived parts by number.
 
     Of concurrent requests, only one begins an upload. If no part has arrived and the phone requests another part size,
-    a new upload replaces the open one: if the open upload continued with the new size, late parts of the old size would
-    corrupt it.
+    a new upload replaces the open upload. If the open upload continued with the new size, late parts of the old size
+    would corrupt it.
     """
     objects, part_bytes = context.store.objects, _part_bytes(context, media, request.part_bytes)
     # The use is recorded before the parts are listed, so that from here on no sweep aborts the upload.
@@ -248,7 +248,9 @@ async def abort_uploads(context: Context, media_ids: Sequence[strawberry.ID]) ->
 
 
 async def _abort(context: Context, media: Media) -> Media:
-    """Abort the upload of one medium. Raise `Refusal(WRONG_STATE)` if its bytes have arrived: they are evidence.
+    """Abort the upload of one medium. Raise `Refusal(WRONG_STATE)` if its bytes have arrived.
+
+    The bytes of an arrived medium are evidence, so they must not be deleted.
 
     The upload is aborted in the object store first and removed from the record second. If the process is killed in
     between, the record names an upload that no longer exists. The next request for a slot then begins a new upload.

@@ -87,7 +87,10 @@ class SubscriptionService:
     flat: bool = False
 
     async def stop(self) -> None:
-        """End every stream. Wait briefly until all have sent the reason: a stopping server cuts off WebSockets."""
+        """End every stream.
+
+        Wait briefly until all streams have sent the reason, because a stopping server cuts off WebSockets.
+        """
         self.dispatcher.stop()
         with anyio.move_on_after(FAREWELL_SECONDS):
             while self.quota.open_streams.total():  # noqa: ASYNC110  a moment, once in a process

@@ -100,7 +100,7 @@ class Readiness:
 
 
 async def alive(_: Request) -> Response:
-    """Answer `/healthz`: the process takes requests."""
+    """Answer `/healthz`. Any answer shows that the process takes requests."""
     return responses.json_response({"alive": True})
 
 

@@ -45,7 +45,7 @@ log = structlog.get_logger(__name__)
 class TracingMiddleware:
     """Trace every request: add a correlation id to its answer, write a log line, and count the request in the metrics.
 
-    An exception that nothing below has handled ends here: it is masked, logged and answered with a 500.
+    An exception that nothing below has handled ends here. It is masked, logged and answered with a 500.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:

@@ -1,6 +1,6 @@
 """Count requests, refusals, MongoDB commands and background work for Prometheus.
 
-Each label has a fixed set of values: nothing that a client sends becomes a label. With PROMETHEUS_MULTIPROC_DIR set,
+Each label has a fixed set of values, so nothing that a client sends becomes a label. With PROMETHEUS_MULTIPROC_DIR set,
 the metrics of all processes are added up.
 """
 

@@ -46,7 +46,7 @@ async def decoder() -> AsyncIterator[Decoder]:
 
 
 async def arrived(world: World, behind: bytes = b"") -> tuple[str, str]:
-    """Upload and confirm the one medium of an observation; return both ids."""
+    """Upload and confirm the one medium of an observation. Return the ids of the observation and the medium."""
     id, photo, slot = await announce(world, JPEG + behind)
     async with httpx.AsyncClient(timeout=30) as http:
         assert await upload(http, slot, JPEG + behind) == 200
