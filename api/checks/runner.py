@@ -1,7 +1,6 @@
 """Run the checks that are due, and store the flags that the checks raise.
 
-Any number of workers may run and be killed at any moment. This is safe, because a repeated check raises no flag
-twice.
+Any number of workers may run and be killed at any moment. This is safe, because a repeated check raises no flag twice.
 """
 
 from collections.abc import Callable, Iterator, Sequence
