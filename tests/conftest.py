@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     chaos = parser.getgroup("chaos", "the storm of tests/server/test_chaos.py")
     chaos.addoption("--chaos-minutes", type=float, default=0.0, metavar="N", help="go on killing for N minutes")
     examples = parser.getgroup("examples", "the payloads of mobile_contract/examples")
-    examples.addoption("--record-examples", action="store_true", help="write the answers of the examples anew")
+    examples.addoption("--record-examples", action="store_true", help="write the answers of the examples again")
     chaos.addoption("--chaos-seed", type=int, metavar="SEED", help="draw the same kills and pauses as a storm before")
     goldens = parser.getgroup("goldens", "the stored documents of tests/stored/goldens")
     goldens.addoption("--record-goldens", action="store_true", help="write the goldens as documents are stored now")
@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--replay-cases", type=int, default=20, metavar="N", help="cases of the replayed day, a multiple of 10"
     )
     storms = parser.getgroup("storms", "the phones of tests/phone/test_state_machine.py")
-    storms.addoption("--phone-steps", type=int, default=20, metavar="N", help="so many steps of a phone in a storm")
+    storms.addoption("--phone-steps", type=int, default=20, metavar="N", help="steps of a phone in a storm")
 
 
 def pytest_configure(config: pytest.Config) -> None:

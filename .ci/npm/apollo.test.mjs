@@ -1,4 +1,4 @@
-// Apollo Client and its normalised cache, as a client team uses them, with the contract's documents by their ids.
+// Test the contract with Apollo Client and its normalised cache. Documents are sent by id, as a client team does.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -112,7 +112,7 @@ test("a list grows by pages, and the cache then answers without the server", asy
   const asked = phone.net.requests;
   assert.equal((await ask("MyReports", { first: 2 })).observations.edges.length, ids.length);
   assert.equal(phone.net.requests, asked);
-  // Handed in together, they were received together: then the greatest id comes first.
+  // Both were submitted in one batch, so they have the same time of receipt. The greatest id comes first.
   const [newest] = drafts.toSorted((one, other) => (one.id < other.id ? 1 : -1));
   assert.equal(phone.made.cache.extract()[`Observation:${newest.id}`].content.text, newest.text);
   assert.equal(ids[0], newest.id);

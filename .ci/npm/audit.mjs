@@ -1,4 +1,4 @@
-// Audits a running GraphQL server against GraphQL over HTTP: prints a line an audit, fails unless all are ok.
+// Audit a running server against the GraphQL over HTTP specification. Print one line per audit; fail unless all are ok.
 // Usage: node audit.mjs http://127.0.0.1:8000/graphql
 import { auditServer } from "graphql-http";
 

@@ -1,4 +1,4 @@
-// TypeScript from the contract by graphql-codegen, with the configuration that client teams take; it compiles strictly.
+// Generate TypeScript from the contract with graphql-codegen and the configuration for client teams, and compile it strictly.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ after(() => rmSync(folder, { recursive: true }));
 const options = { strict: true, noEmit: true, target: "es2022", module: "nodenext", types: [] };
 const checks = { exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noUnusedLocals: true };
 
-/** Runs tsc over the folder; what it said. */
+/** Run tsc on the folder, and return its output. */
 function compiled() {
   try {
     execFileSync(`${here}node_modules/.bin/tsc`, ["-p", folder], { encoding: "utf8", timeout: 120_000 });

@@ -1,4 +1,4 @@
-// The mobile contract as files: where it lies, its SDL and its named operations.
+// Read the files of the mobile contract: its folder, its SDL and its named operations.
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 

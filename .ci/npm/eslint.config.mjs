@@ -1,4 +1,4 @@
-// graphql-eslint over the contract: all of its rules but those that are turned off or bent here, each with its reason.
+// Lint the contract with all rules of graphql-eslint. Each rule that is off or changed has its reason here.
 import graphql from "@graphql-eslint/eslint-plugin";
 import { contract } from "./contract.mjs";
 
@@ -17,18 +17,18 @@ const over = (files, rules) => ({
 export default [
   over(["mobile_contract/**/schema.graphql"], {
     ...rules("schema-all", "schema-relay"),
-    // Fields stand in the order in which people read them; sorting by letter would part `latitude` from `longitude`.
+    // Fields are in the order in which people read them. Alphabetical order would separate `latitude` from `longitude`.
     "@graphql-eslint/alphabetize": "off",
-    // Types are named for what they are. Those without an id are payloads, pages and values within a record;
-    // every record implements `Node`, which has one.
+    // Types without an id are payloads, pages and values within a record;
+    // every record implements `Node`, which has an id.
     "@graphql-eslint/strict-id-in-types": "off",
-    // Every mutation answers with a union of which `Refused` is a member; that is never null.
+    // Every mutation returns a union that includes `Refused`. The union is never null.
     "@graphql-eslint/require-nullable-result-in-root": "off",
-    // A read-only API it is not.
+    // The API also writes.
     "@graphql-eslint/no-root-type": "off",
-    // Lists go forward only: cursors of keysets, on a list that grows at its head.
+    // Lists page forward only: their cursors are keysets, and new entries come at the head.
     "@graphql-eslint/relay-arguments": ["error", { includeBoth: false }],
-    // Short lists within a record are plain ones; only what can grow without end is a connection.
+    // Short lists within a record are plain lists. Only lists without an upper bound are connections.
     "@graphql-eslint/relay-edge-types": [
       "error",
       { withEdgeSuffix: true, shouldImplementNode: false, listTypeCanWrapOnlyEdgeType: false },
@@ -36,9 +36,9 @@ export default [
   }),
   over(["mobile_contract/**/operations/*.graphql"], {
     ...rules("operations-all"),
-    // As in the SDL; and a changed order would be another trusted document.
+    // The order is as in the SDL. Another order would also change the hash of the trusted document.
     "@graphql-eslint/alphabetize": "off",
-    // A file is named as its operation is.
+    // A file has the name of its operation.
     "@graphql-eslint/match-document-filename": [
       "error",
       { query: "PascalCase", mutation: "PascalCase", subscription: "PascalCase" },

@@ -1,4 +1,4 @@
-// The explorer's pure parts: blanks in examples, completion, skeletons. Run by `npm test` here.
+// Test the explorer's functions without a browser: gaps in examples, completion, skeletons of operations.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 

@@ -1,5 +1,5 @@
-// The contract's gate by tools that others wrote: graphql-inspector, graphql-eslint and relay-compiler.
-// Each is shown that it can fail, by a fault that is planted.
+// Check the contract with independent tools: graphql-inspector, graphql-eslint and relay-compiler.
+// A planted fault proves that each check can fail.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -17,7 +17,7 @@ import { contract, levels, operations, retired, root, text } from "./contract.mj
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const sdl = text("schema.graphql");
 
-/** What breaks phones of the oldest level that is supported; a breaking level supports itself alone. */
+/** Return the changes that break phones of the oldest supported level. A breaking level supports only itself. */
 async function breaking(oldest, now) {
   const changes = await diff(buildSchema(oldest), buildSchema(now));
   return changes.filter((change) => change.criticality.level === CriticalityLevel.Breaking).map((change) => change.message);
@@ -50,7 +50,7 @@ test("graphql-inspector holds the operations, and those that phones of supported
   assert.notDeepEqual(faults(validate(buildSchema(sdl.replace("  signed: String!", "  seal: String!")), documents(operations))), []);
 });
 
-/** Faults that graphql-eslint finds in a text that stands for a file of the contract. */
+/** Return the faults that graphql-eslint finds in `text`, as if it were that file of the contract. */
 async function lint(file, source) {
   const eslint = new ESLint({ cwd: root, overrideConfigFile: here("eslint.config.mjs") });
   const [{ messages }] = await eslint.lintText(source, { filePath: contract + file });
@@ -79,7 +79,7 @@ test("graphql-eslint finds planted faults", async () => {
   }
 });
 
-/** Runs relay-compiler over operations in modules as Relay wants them; the names of what it made, or what it said. */
+/** Run relay-compiler on modules of operations. Return the names of the files that it made, or its error output. */
 async function relay(named) {
   const folder = mkdtempSync(`${tmpdir()}/relay-`); // not in the repository: relay-compiler would `git add` what it makes
   try {
@@ -99,7 +99,7 @@ async function relay(named) {
   }
 }
 
-/** A module of one operation, whose name Relay wants to end with its kind; a comment's backticks would end the text. */
+/** Return a module with one operation. Relay requires that the name ends with the kind. Backticks in comments would end the template string. */
 function module(text) {
   const bare = text.replace(/^#.*\n/gm, "");
   const suffixed = (_, kind, name) => `${kind} ${name}${kind[0].toUpperCase()}${kind.slice(1)}`;

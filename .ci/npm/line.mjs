@@ -1,4 +1,4 @@
-// A line between a client and the server that a test can cut: bytes pass unchanged, and connections end as when a signal is lost.
+// Put a TCP proxy between a client and the server. A test can cut it: connections then end as they do when a signal is lost.
 import { connect, createServer } from "node:net";
 
 import { WebSocket } from "ws";
@@ -8,7 +8,7 @@ import { endpoint } from "./served.mjs";
 globalThis.WebSocket ??= WebSocket; // of Node before 22, as its clients are told to do
 const { hostname, port } = new URL(endpoint);
 
-/** `endpoint` and `socket` lead to the server; nothing gets through from `cut()` until `mend()`. */
+/** `endpoint` and `socket` are the proxy's addresses. Nothing passes between `cut()` and `mend()`. */
 export async function line() {
   const ends = new Set();
   let isCut = false;

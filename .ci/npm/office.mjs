@@ -1,4 +1,4 @@
-// An officer, who gives inspectors something to hear of. These are no operations of the contract, and so go as text.
+// Act as an officer, to cause events for inspectors. These operations are not part of the contract, so they are sent as text.
 import assert from "node:assert/strict";
 
 import { text } from "./contract.mjs";
@@ -37,7 +37,7 @@ export async function officer() {
   const session = await asked(text("operations/SignIn.graphql"), signInAs("xnb001").input);
   const [window] = (await asked(windows, undefined, session)).edges;
   return {
-    /** A place to inspect, or a case, given to a person; the assignment's id. */
+    /** Assign a place to inspect, or a case, to a person. Return the assignment's id. */
     async give(assigneeId, what = { unitId: window.node.id }) {
       const { assignment } = await asked(assign, { id: newId("asg"), assigneeId, ...what }, session);
       return assignment.id;

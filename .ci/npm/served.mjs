@@ -1,4 +1,4 @@
-// The product that serves, as clients of the contract meet it: its address, people to sign in as, and what they send.
+// Reach the running product as clients of the contract do: its address, the test accounts, and helpers to send requests.
 import { randomBytes } from "node:crypto";
 
 import { buildSchema, isObjectType } from "graphql";
@@ -11,10 +11,10 @@ if (!address || !password) throw new Error("Set MINGCHA_ADDRESS and MINGCHA_PASS
 export const endpoint = `${address}/graphql`;
 export const headers = { "Mingcha-Level": String(levels.current) };
 
-/** The id of a trusted document, by the name of its operation: tools print texts anew, and another text has another hash. */
+/** Return the id of an operation's trusted document, by the operation's name. A tool's own print of the text would have another hash. */
 export const idOf = (name) => manifest.find((each) => each.name === name).id;
 
-/** A new id: the kind and a UUIDv7. */
+/** Return a new id: the kind's prefix and a UUIDv7. */
 export function newId(kind) {
   const bytes = randomBytes(16);
   bytes.writeUIntBE(Date.now(), 0, 6);
@@ -41,13 +41,13 @@ export const rating = { id: newId("rat"), monitoringPoint: "JC-001", unit: "3607
 
 export const schema = buildSchema(text("schema.graphql"));
 
-/** Types that have no id of their own: values within a record, pages and payloads. */
+/** Types without an id: values within a record, pages and payloads. */
 export const embedded = Object.values(schema.getTypeMap())
   .filter((type) => isObjectType(type) && !type.name.startsWith("__"))
   .filter((type) => !type.getInterfaces().some(({ name }) => name === "Node") && type.name !== "Device")
   .map(({ name }) => name);
 
-/** A value that `look` finds; looks again until ten seconds have passed. */
+/** Call `look` until it returns a value, and return the value. Give up after ten seconds. */
 export async function until(look) {
   const end = Date.now() + 10_000;
   for (;;) {
@@ -58,7 +58,7 @@ export async function until(look) {
   }
 }
 
-/** `fetch` that counts, so that a test sees what a cache has answered, and keeps the last request's body. */
+/** Return a `fetch` that counts its calls and keeps the last request's body. So a test sees which answers came from a cache. */
 export function counting() {
   const seen = { requests: 0, body: undefined };
   seen.fetch = (url, init) => {
@@ -69,7 +69,7 @@ export function counting() {
   return seen;
 }
 
-/** An observer of a subscription: what it was told, the newest cursor, and the fault that ended it. */
+/** Observe a subscription: its events, the newest cursor, and the fault that ended it. */
 export function news() {
   const told = { events: [], cursor: undefined, fault: undefined };
   const error = (fault) => (told.fault = fault);
@@ -85,5 +85,5 @@ export function news() {
   return Object.assign(told, { next, error, records, positions });
 }
 
-/** For `JSON.stringify`: an operation that is named by its document's id goes without the text. */
+/** A replacer for `JSON.stringify`: it drops the text of an operation that is sent by its document's id. */
 export const byIdAlone = (_, value) => (value?.extensions?.persistedQuery ? { ...value, query: undefined } : value);

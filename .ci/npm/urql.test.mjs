@@ -1,4 +1,4 @@
-// urql and its normalised cache, as a client team uses them, with the contract's documents by their ids.
+// Test the contract with urql and its normalised cache. Documents are sent by id, as a client team does.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
@@ -25,7 +25,7 @@ const wire = await line();
 after(() => wire.close());
 const signed = (session) => ({ ...headers, ...(session.accessToken && { authorization: `Bearer ${session.accessToken}` }) });
 
-/** graphql-ws, which connects again by itself, with the variables of the first time; it wants a text, if an empty one. */
+/** graphql-ws reconnects by itself, with the first variables. It requires a text; an empty one is enough. */
 function bySocket(session) {
   const made = sockets({
     url: wire.socket,
@@ -39,14 +39,14 @@ function bySocket(session) {
   return { ...made, subscribe: (request, sink) => made.subscribe({ ...request, query: request.query ?? "" }, sink) };
 }
 
-/** graphql-sse, which gives up: the app itself comes again, with its newest cursor. */
+/** graphql-sse does not reconnect. The app subscribes again with its newest cursor. */
 const byEvents = (session) => eventStreams({
   url: `${wire.endpoint}/stream`,
   headers: () => signed(session),
   retryAttempts: 0,
 });
 
-/** What is given joins the list of what was given, as far as that is kept: records that are known change by themselves. */
+/** Add a new assignment to the cached list. Records that are already in the cache are updated by urql itself. */
 function listed({ assignmentChanged: { assignment } }, _, cache) {
   if (!assignment) return;
   cache.updateQuery({ query: named.MyAssignments, variables: {} }, (kept) => {
@@ -56,7 +56,7 @@ function listed({ assignmentChanged: { assignment } }, _, cache) {
   });
 }
 
-/** A client of one person; `net` counts what it asks the server. */
+/** Return one person's client. `net` counts its requests to the server. */
 function client(session, pushes = bySocket(session)) {
   const net = counting();
   const made = new Client({
@@ -157,7 +157,7 @@ test("changes are pulled on from a cursor, and then there are none", async () =>
   assert.deepEqual((await ask("Changes", { since, first: 50 }, fresh)).changes.changes, []);
 });
 
-/** What the cache itself says of what was given, by id. */
+/** Return the assignments in the cache, by id. */
 function given() {
   const { data } = phone.made.readQuery(named.MyAssignments, {}, { requestPolicy: "cache-only" });
   return Object.fromEntries(data.assignments.edges.map(({ node }) => [node.id, node]));

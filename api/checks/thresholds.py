@@ -40,8 +40,8 @@ class SetThresholdInput:
     note: str | None = strawberry.field(description="Reason, up to 2,000 characters.", default=None)
 
 
-@strawberry.type(description="Thresholds of a unit (疑点阈值).")
-class Thresholds:
+@strawberry.type(name="Thresholds", description="Thresholds of a unit (疑点阈值).")
+class UnitThresholds:
     applying: list[Threshold] = strawberry.field(
         description="Thresholds that apply to what is received at the requested time."
     )
@@ -64,11 +64,13 @@ ThresholdResult = Annotated[
 @strawberry.type
 class ThresholdQueries:
     @query(description="Thresholds that apply to a unit in the viewer's scope, now or at another time (疑点阈值).")
-    async def thresholds(self, info: Info, unit_id: strawberry.ID, at: datetime | None = None) -> Thresholds:
+    async def thresholds(self, info: Info, unit_id: strawberry.ID, at: datetime | None = None) -> UnitThresholds:
         unit = await _unit_in_scope(info.context, unit_id)
         settings = await info.context.store.thresholds.above(unit.path)
         applying = applicable_thresholds(settings, unit.path, at or info.context.now)
-        return Thresholds(applying=[applying[kind] for kind in ThresholdKind if kind in applying], settings=settings)
+        return UnitThresholds(
+            applying=[applying[kind] for kind in ThresholdKind if kind in applying], settings=settings
+        )
 
 
 @strawberry.type

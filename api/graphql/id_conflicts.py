@@ -11,7 +11,7 @@ from schema.core.refusals import NextStep, Refusal, RefusalCode
 MAX_CONFLICTS_PER_DAY = 200
 """Largest number of conflicting items that are stored for one person within a day. This is four full batches."""
 NOT_STORED = (
-    "This id already stands for something else. Nothing was overwritten. Too many of your items were set aside today, so "
+    "This id is already used for something else. Nothing was overwritten. Too many of your items conflicted today, so "
     "this one was not stored: keep it and send it again tomorrow, or give it an id of its own."
 )
 

@@ -45,7 +45,7 @@ ASSUMED_LIST_SIZE = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PageSize:
     """The page size of a field: the value of `variable` if there is one, otherwise `size`."""
 
     size: int
@@ -66,10 +66,10 @@ class QueryCost:
     """
 
     fixed: int = 0
-    parts: list[tuple[Page, "QueryCost"]] = field(default_factory=list)
+    parts: list[tuple[PageSize, "QueryCost"]] = field(default_factory=list)
     choices: list[dict[str, "QueryCost"]] = field(default_factory=list)
 
-    def add(self, page: Page, inner: "QueryCost") -> None:
+    def add(self, page: PageSize, inner: "QueryCost") -> None:
         if page.variable is None and not inner.parts and not inner.choices:
             self.fixed += page.size * inner.fixed
         else:
@@ -97,7 +97,7 @@ class DocumentShape:
     repeats: int = 0
     operations: int = 0
     fragments: int = 0
-    pages: list[Page] = field(default_factory=list)
+    pages: list[PageSize] = field(default_factory=list)
     cost: dict[str | None, QueryCost] = field(default_factory=dict)
 
 
@@ -244,9 +244,11 @@ class _Walk:
             cost.add(page, inner)
         else:
             # A list right inside a paged field is the page itself, and is counted already.
-            cost.add(Page(ASSUMED_LIST_SIZE if definition and _is_list(definition) and not place.paged else 1), inner)
+            cost.add(
+                PageSize(ASSUMED_LIST_SIZE if definition and _is_list(definition) and not place.paged else 1), inner
+            )
 
-    def page_of(self, node: FieldNode, definition: GraphQLField | None) -> Page | None:
+    def page_of(self, node: FieldNode, definition: GraphQLField | None) -> PageSize | None:
         """Return the page size that a field asks for, or None if the field has no pages."""
         known = [name for name in PAGE_ARGUMENTS if definition is not None and name in definition.args]
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
@@ -258,12 +260,12 @@ class _Walk:
         for value in asked:
             if isinstance(value, VariableNode):
                 name = value.name.value
-                return Page(self.defaults.get(name, default), name)
+                return PageSize(self.defaults.get(name, default), name)
             if isinstance(value, IntValueNode):
-                return Page(int(value.value[:10]))
+                return PageSize(int(value.value[:10]))
             if not isinstance(value, NullValueNode):
-                return Page(default)
-        return Page(default) if known or asked else None
+                return PageSize(default)
+        return PageSize(default) if known or asked else None
 
 
 def _is_list(definition: GraphQLField) -> bool:

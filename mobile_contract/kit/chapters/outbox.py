@@ -40,7 +40,7 @@ async def check_replays(party: Party) -> str:
 
 @clause(
     "O2",
-    "The same id with other content is a `CONFLICT`: the first stands unchanged, the second is kept aside.",
+    "The same id with other content is a `CONFLICT`: the first stays unchanged, the second is stored separately.",
 )
 async def check_conflicts(party: Party) -> str:
     sent = await party.user.submit_accepted()
