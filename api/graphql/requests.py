@@ -33,7 +33,7 @@ class MalformedRequestError(ValueError):
 class Payload:
     """One GraphQL request.
 
-    `unfit` are the paths in `variables` of texts with NUL or half of a surrogate pair. `document_id` is the SHA-256 of
+    `unfit` lists where in `variables` a text contains NUL or half of a surrogate pair. `document_id` is the SHA-256 of
     a trusted document, in hexadecimal. If `document_id` is set, `query` may be empty.
     """
 

@@ -47,7 +47,7 @@ class Person:
         return await Person(self.server, self.name, self.password).sign_in()
 
     async def send(self, operation: str, variables: dict[str, Any] | None = None, **how: Any) -> Answer:
-        """Send an operation: the name of an operation of the contract, or the text of any other operation."""
+        """Send an operation. `operation` is the name of an operation of the contract, or the text of any other."""
         answer = await self.server.ask(operation, variables or {}, token=self.access, **how)
         if answer.code == "UNAUTHENTICATED":
             await self.sign_in()

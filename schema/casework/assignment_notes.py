@@ -71,7 +71,7 @@ class AssignmentNote:
     )
     edit_id: strawberry.ID = strawberry.field(description="Id of the edit that set the current value.")
     edited_at: datetime = strawberry.field(
-        description="When that edit was made: the time on the device's clock, converted to the server's clock "
+        description="When the edit `editId` was made: the time on the device's clock, converted to the server's clock "
         "(修改时间)."
     )
     lost_edits: list[LostEdit] = strawberry.field(

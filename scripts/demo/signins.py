@@ -1,4 +1,4 @@
-"""Name the people of the demo to sign in as, and keep their password."""
+"""List the users of the demo for signing in. They share one password, which is stored in the data folder."""
 
 import secrets
 from collections.abc import Iterator

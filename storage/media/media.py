@@ -118,7 +118,7 @@ class MediaRecords:
         await self._media.update_many(filter, {"$set": {"state": "UPLOADED", "is_copy": True, **_upload_fields(now)}})
 
     async def find_duplicate(self, media: Media) -> Media | None:
-        """Find another medium of the same uploader with the same bytes, if the object store has them. Prefer READY."""
+        """Find another medium, READY or UPLOADED, of the same uploader with the same bytes. READY ones come first."""
         same: Document = {"uploader_id": media.uploader_id, "sha256": media.sha256, "byte_size": media.byte_size}
         filter = same | _HAS_OWN_BYTES | {"_id": {"$ne": media.id}}
         document = await self._media.find_one(filter, sort=[("state", ASCENDING)])  # READY, UPLOADED

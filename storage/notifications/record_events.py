@@ -85,9 +85,9 @@ class RecordEventLog(Protocol):
         """
 
     async def write_heartbeat(self) -> None:
-        """Write any document, so that readers learn the current position soon.
+        """Write to the database, so that readers learn the current position soon.
 
-        Without writes to the database, this takes up to ten seconds.
+        While nobody writes, readers learn the position only after up to ten seconds.
         """
 
 

@@ -53,8 +53,8 @@ class Terminal:
     ) -> int:
         """Run a command and return its exit code.
 
-        `kill_at`: kill the process at the moment of that number. Each step of the outbox has two moments, just before
-        and just after its commit.
+        `kill_at`: kill the process at this moment. Each step of the outbox has two moments, just before and just after
+        its commit. The moments of a command are counted from 1; 0 means no kill.
         `dies_after`: kill the process that many seconds after its start.
         `password`: use it instead of the key that last unlocked the phone.
         """
