@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from api.graphql.context import clock
+from api.imports.cells import UnreadableSpreadsheetError
 from api.imports.outlines import BadOutlinesError, import_outlines
 from api.imports.runner import Noun, csv_template, import_file
-from api.imports.spreadsheets import UnreadableSpreadsheetError
 from api.imports.tables import BadTableError
 from schema.geography.positions import Datum
 from scripts.installation import START_ERRORS, open_installation
@@ -56,7 +56,9 @@ def load(
     except (BadTableError, BadOutlinesError) as error:
         for fault in error.faults:
             typer.echo(str(fault), err=True)
-        typer.echo(f"{file}: {len(error.faults)} faults; nothing was changed.", err=True)
+        sheet = error.sheet if isinstance(error, BadTableError) else None
+        place = f"{file}, sheet “{sheet}”" if sheet else str(file)
+        typer.echo(f"{place}: {len(error.faults)} faults; nothing was changed.", err=True)
         raise typer.Exit(1) from None
     except (UnreadableSpreadsheetError, *START_ERRORS) as error:
         typer.echo(str(error), err=True)

@@ -34,7 +34,7 @@ COLUMNS = (
     Column("unit", ("unit", "所属地区代码", "地区代码", "unit code"), required=True, is_code=True, max_length=100),
     Column("address", ("address", "地址"), max_length=300),
     *POSITION_COLUMNS,
-    Column("monitors", ("monitors", "监测员", "监测员用户名"), max_length=2000),
+    Column("monitors", ("monitors", "监测员", "监测员用户名"), has_codes=True, max_length=2000),
 )
 REGIONS = frozenset({UnitLevel.PROVINCE, UnitLevel.CITY, UnitLevel.COUNTY, UnitLevel.TOWNSHIP})
 EXAMPLE = (

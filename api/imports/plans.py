@@ -18,8 +18,8 @@ R = TypeVar("R")
 K = TypeVar("K")
 
 POSITION_COLUMNS = (
-    Column("latitude", ("latitude", "纬度", "lat")),
-    Column("longitude", ("longitude", "经度", "lon", "lng")),
+    Column("latitude", ("latitude", "纬度", "lat"), is_number=True),
+    Column("longitude", ("longitude", "经度", "lon", "lng"), is_number=True),
     Column("datum", ("datum", "坐标系", "坐标系统")),
 )
 DATUMS = {

@@ -16,8 +16,8 @@ from typing import Any
 
 from api.fieldwork.placement import place_known
 from api.imports import catalogue, monitoring_points, units, users
+from api.imports.cells import UnreadableSpreadsheetError
 from api.imports.plans import ImportPlan, PlannedChange
-from api.imports.spreadsheets import UnreadableSpreadsheetError
 from api.imports.tables import read_table
 from storage.mongodb.errors import DuplicateError
 from storage.store import Store

@@ -6,11 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.imports.spreadsheets import Cell, SpoiledCell, UnreadableSpreadsheetError, read_sheet
+from api.imports.cells import Cell, NumberCell, SpoiledCell, Text, UnreadableSpreadsheetError
+from api.imports.spreadsheets import read_sheet
 
 _NAME_SEPARATORS = re.compile(r"[;；、]")
 _CODE_SEPARATORS = re.compile(r"[;、,|/\s]")
 _REMARK = re.compile(r"[(\[].*[)\]]$")
+_DASHES = re.compile("[\u2010-\u2013\u2212\ufe58]|[\u2014\u2015]+")
+"""Dashes that word processors write for a hyphen. A Chinese keyboard writes two long ones for one key."""
+_APOSTROPHES = "'\u2018\u2019`"
 _DECORATION = re.compile(r"[\s_\-*:.]+")
 
 
@@ -20,14 +24,17 @@ class Column:
 
     `titles` are the accepted titles: first the English one, then the Chinese one, then others. A file must have each
     `required` column, and each row must have a value in it. In a column with `is_code`, full-width letters become
-    half-width and spaces are removed. A column with `is_day` accepts cells that a spreadsheet program has turned into
-    dates.
+    half-width and spaces are removed; one with `has_codes` lists codes. A column with `is_number` takes the exact
+    number of a cell, all others take what people see. A column with `is_day` accepts cells that a spreadsheet program
+    has turned into dates.
     """
 
     field: str
     titles: tuple[str, ...]
     required: bool = False
     is_code: bool = False
+    has_codes: bool = False
+    is_number: bool = False
     is_day: bool = False
     max_length: int = 200
 
@@ -53,11 +60,15 @@ class TableFault:
 
 
 class BadTableError(Exception):
-    """A file can't be imported. `faults` are all its faults, in the order of the file."""
+    """A file can't be imported. `faults` are all its faults, in the order of the file.
 
-    def __init__(self, faults: Sequence[TableFault]) -> None:
+    `sheet` is the name of the sheet that was read, or None for a CSV file.
+    """
+
+    def __init__(self, faults: Sequence[TableFault], sheet: str | None = None) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = sorted(set(faults))
+        self.sheet = sheet
 
 
 @dataclass
@@ -77,7 +88,8 @@ class TableRow:
 
     def codes(self, name: str) -> list[str]:
         """Return the codes or keywords that are listed in a cell, each once and in half-width letters."""
-        return _split_list(_CODE_SEPARATORS, unicodedata.normalize("NFKC", self.text(name)))
+        words = _split_list(_CODE_SEPARATORS, unicodedata.normalize("NFKC", self.text(name)))
+        return list(dict.fromkeys(spell_code(word) for word in words))
 
     def fault(self, name: str, message: str) -> None:
         place, title = self.table.places.get(name, (0, ""))
@@ -91,10 +103,12 @@ class TableRow:
 class ImportTable:
     """The rows of a file.
 
-    `places` maps the name of a field to the number of its column, counted from 1, and the column's title.
+    `places` maps the name of a field to the number of its column, counted from 1, and the column's title. `sheet` is
+    the name of the sheet that was read, or None for a CSV file.
     """
 
     places: dict[str, tuple[int, str]]
+    sheet: str | None = None
     rows: list[TableRow] = field(default_factory=list)
     faults: list[TableFault] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -105,7 +119,7 @@ class ImportTable:
     def check(self) -> None:
         """Raise `BadTableError` if any fault has been found so far."""
         if self.faults:
-            raise BadTableError(self.faults)
+            raise BadTableError(self.faults, self.sheet)
 
 
 def read_table(path: Path, columns: Sequence[Column]) -> ImportTable:
@@ -117,9 +131,11 @@ def read_table(path: Path, columns: Sequence[Column]) -> ImportTable:
     (number, header), *rows = sheet.rows
     table = _read_header(number, header, columns)
     table.remarks += sheet.remarks
+    table.sheet = sheet.name
     table.check()
     if not rows:
-        raise UnreadableSpreadsheetError(f"{path} has a header and no rows.")
+        place = f"The sheet “{sheet.name}” of {path}" if sheet.name else path
+        raise UnreadableSpreadsheetError(f"{place} has a header and no rows.")
     titled = {place for place, title in enumerate(header, start=1) if title != ""}
     by_place = {table.places[column.field][0]: column for column in columns if table.has(column.field)}
     for row_number, cells in rows:
@@ -152,7 +168,8 @@ def _read_header(number: int, header: Sequence[Cell], columns: Sequence[Column])
     known = {normalize(title): column for column in columns for title in column.titles}
     table = ImportTable({})
     for place, cell in enumerate(header, start=1):
-        title = cell if isinstance(cell, str) else ""
+        seen = cell.shown if isinstance(cell, NumberCell) else cell
+        title = seen if isinstance(seen, str) else ""
         column = known.get(normalize(title)) or known.get(
             normalize(_REMARK.sub("", unicodedata.normalize("NFKC", title)))
         )
@@ -176,12 +193,15 @@ def _read_header(number: int, header: Sequence[Cell], columns: Sequence[Column])
 
 
 def _read_cell(row: TableRow, column: Column, cell: Cell) -> str:
-    if isinstance(cell, SpoiledCell) and column.is_day and cell.day:
-        return cell.day.isoformat()
-    if isinstance(cell, SpoiledCell):
-        row.fault(column.field, f"The cell {cell.why}.")
+    text = _text_for(column, cell)
+    if isinstance(text, SpoiledCell):
+        row.fault(column.field, f"The cell {text.why}.")
         return ""
-    text = "".join(unicodedata.normalize("NFKC", cell).split()) if column.is_code else cell
+    if column.is_code:
+        typed = "".join(unicodedata.normalize("NFKC", text).split())
+        text = spell_code(typed)
+        if text != typed:
+            row.remark(f"{column.titles[1]} was read as {text}.")
     if len(text) > column.max_length:
         row.fault(column.field, f"Write at most {column.max_length} characters.")
         return ""
@@ -189,6 +209,24 @@ def _read_cell(row: TableRow, column: Column, cell: Cell) -> str:
         row.fault(column.field, "The text holds a broken character: type it again.")
         return ""
     return text
+
+
+def _text_for(column: Column, cell: Cell) -> Text:
+    """Return what a column takes from a cell."""
+    if isinstance(cell, NumberCell):
+        is_code = column.is_code or column.has_codes
+        return cell.value if column.is_number else cell.code if is_code else cell.shown
+    if isinstance(cell, SpoiledCell) and column.is_day and cell.day:
+        return cell.day.isoformat()
+    return cell
+
+
+def spell_code(code: str) -> str:
+    """Return a code as it is compared: dashes are hyphens, and no apostrophe stands before it.
+
+    Word processors turn hyphens into dashes. Excel's mark of a text cell, an apostrophe, comes along into CSV files.
+    """
+    return _DASHES.sub("-", code).lstrip(_APOSTROPHES)
 
 
 def _split_list(separators: re.Pattern[str], text: str) -> list[str]:

@@ -23,7 +23,7 @@ COLUMNS = (
     Column("name", ("name", "名称", "单位名称", "unit name"), required=True),
     Column("level", ("level", "层级", "级别"), required=True),
     Column("parent", ("parent", "上级代码", "上级单位代码", "parent code"), is_code=True, max_length=100),
-    Column("former_codes", ("former codes", "原代码", "曾用代码", "former code"), max_length=1000),
+    Column("former_codes", ("former codes", "原代码", "曾用代码", "former code"), has_codes=True, max_length=1000),
     Column("former_names", ("former names", "原名称", "曾用名", "former name"), max_length=1000),
     *POSITION_COLUMNS,
 )

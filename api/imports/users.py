@@ -28,7 +28,7 @@ COLUMNS = (
     ),
     Column("name", ("name", "姓名", "display name"), required=True, max_length=100),
     Column("roles", ("roles", "角色", "role"), required=True),
-    Column("scopes", ("scopes", "管辖范围", "scope"), max_length=5000),
+    Column("scopes", ("scopes", "管辖范围", "scope"), has_codes=True, max_length=5000),
     Column("office", ("office", "所属机构", "机构代码"), is_code=True, max_length=100),
     Column("clearances", ("clearances", "特别授权", "clearance")),
     Column("password", ("initial password", "初始密码", "password", "密码"), max_length=1000),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from api.imports.spreadsheets import UnreadableSpreadsheetError, read_sheet
+from api.imports.cells import UnreadableSpreadsheetError
+from api.imports.spreadsheets import read_sheet
 from api.imports.tables import BadTableError, Column, ImportTable, column_letter, read_table
 from tests.support.table_files import csv_bytes, xlsx
 
