@@ -3,12 +3,13 @@
 The file name is ignored. The server detects the type again.
 """
 
-HEAD_BYTES = 64
+_PDF_MARK = b"%PDF-"
+HEAD_BYTES = 1024 + len(_PDF_MARK)
+"""Readers look for a PDF's header in its first 1,024 bytes."""
 
 _PREFIXES = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"%PDF-", "application/pdf"),
     (b"#!AMR", "audio/amr"),
     (b"ID3", "audio/mpeg"),
     (b"\xff\xfb", "audio/mpeg"),
@@ -48,4 +49,5 @@ def sniff(head: bytes) -> str | None:
         if head[8:11] == b"mif" and b"avif" in head[16:]:
             return "image/avif"
         return _BRANDS.get(head[8:11])
-    return None
+    # A byte order mark or line ends may precede the header. Whether other bytes may is the server's decision.
+    return "application/pdf" if _PDF_MARK in head[:HEAD_BYTES] else None

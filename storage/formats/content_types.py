@@ -1,16 +1,33 @@
 """Detect content types by magic number, from a small allow-list. Ignore a file's name and its declared type."""
 
-HEAD_BYTES = 512
+_PDF_MARK = b"%PDF-"
+_PDF_MARK_WITHIN = 1024
+"""Readers look for a PDF's header in its first 1,024 bytes (ISO 32000-1, annex H, note 13)."""
+HEAD_BYTES = _PDF_MARK_WITHIN + len(_PDF_MARK)
 """Number of bytes that `sniff` needs from the beginning of a file."""
 
 _PREFIXES = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"%PDF-", "application/pdf"),
     (b"#!AMR\n", "audio/amr"),
     (b"#!AMR-WB\n", "audio/amr"),
     (b"ID3", "audio/mpeg"),
 )
+
+_NOT_PDF = (
+    b"<",
+    b"GIF8",
+    b"PK",
+    b"MZ",
+    b"\x7fELF",
+    b"#!",
+    b"II*\0",
+    b"MM\0*",
+    b"Rar!",
+    b"7z\xbc\xaf",
+    b"\xd0\xcf\x11\xe0",
+)
+"""How markup, programs, archives and other documents begin. A PDF that one of them precedes is not read as a PDF."""
 
 # Brands of ISO base media files (ISO/IEC 14496-12; registered at mp4ra.org), without trailing spaces.
 _BRANDS = {
@@ -43,7 +60,15 @@ def sniff(head: bytes) -> str | None:
         return _sniff_brands(head)
     if head[4:8] in _OLD_QUICKTIME:
         return "video/quicktime"
-    return "audio/mpeg" if _begins_mp3_frame(head) else None
+    if _begins_mp3_frame(head):
+        return "audio/mpeg"
+    return "application/pdf" if _holds_pdf_mark(head) else None
+
+
+def _holds_pdf_mark(head: bytes) -> bool:
+    """Look for a PDF's header, also behind a byte order mark, line ends or what a mail program put before it."""
+    at = head.find(_PDF_MARK, 0, _PDF_MARK_WITHIN + len(_PDF_MARK))
+    return at >= 0 and not head[:at].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_NOT_PDF)
 
 
 def _sniff_brands(head: bytes) -> str | None:

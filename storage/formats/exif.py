@@ -3,12 +3,14 @@
 import contextlib
 import enum
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from numbers import Real
 from typing import Any
+
+from storage.formats.clocks import WallTime, microseconds, parse_offset, parse_wall_time
+from storage.formats.text_encodings import decode_text
 
 Tags = Mapping[int, Any]
 
@@ -40,23 +42,6 @@ class Position:
     accuracy_metres: float | None = None
     fixed_at: datetime | None = None
     datum: str | None = None
-
-
-@dataclass(frozen=True)
-class WallTime:
-    """The time that a camera's clock showed, without a time zone.
-
-    `offset_minutes` is the clock's offset from UTC, positive to the east. None means unknown.
-    """
-
-    at: datetime
-    offset_minutes: int | None = None
-
-    def instant(self) -> datetime | None:
-        """Convert the time to UTC. Return None if the offset is unknown."""
-        if self.offset_minutes is None:
-            return None
-        return self.at.replace(tzinfo=timezone(timedelta(minutes=self.offset_minutes))).astimezone(UTC)
 
 
 @dataclass(frozen=True)
@@ -94,37 +79,14 @@ def read_exif(ifd0: Tags, exif: Tags, gps: Tags) -> ExifFacts:
 
 def clean_text(value: object) -> str | None:
     """Return the printable text up to the first NUL, at most 200 characters. Return None if no text is left."""
-    if isinstance(value, bytes | bytearray):
-        value = bytes(value).decode("latin-1")
-    if not isinstance(value, str):
+    raw = bytes(value) if isinstance(value, bytes | bytearray) else None
+    if isinstance(value, str):
+        with contextlib.suppress(UnicodeError):
+            raw = value.encode("latin-1")  # Pillow reads Latin-1
+    text = decode_text(raw.partition(b"\0")[0]) if raw is not None else value
+    if not isinstance(text, str):
         return None
-    with contextlib.suppress(UnicodeError):
-        # The standard requires ASCII, Pillow reads Latin-1, and Chinese manufacturers write UTF-8.
-        value = value.encode("latin-1").decode()
-    return "".join(character for character in value.partition("\0")[0] if character.isprintable()).strip()[:200] or None
-
-
-_WALL = re.compile(
-    r"([0-9]{4})[:/-]([0-9]{2})[:/-]([0-9]{2})[ T]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?"
-    r"(Z|[+-][0-9]{2}:?[0-9]{2})?",
-    re.ASCII,
-)
-_OFFSET = re.compile(r"([+-])([0-9]{1,2}):?([0-9]{2})", re.ASCII)
-
-
-def parse_wall_time(text: str | None) -> WallTime | None:
-    """Parse `2018:07:25 16:34:23` (EXIF) or `2018-07-25T16:34:23.93+02:00` (XMP). Return None if it is not a time."""
-    match = _WALL.fullmatch(text or "")
-    if not match:
-        return None
-    *numbers, fraction, offset = match.groups()
-    year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
-    try:
-        at = datetime(year, month, day, hour, minute, second, _microseconds(fraction))  # noqa: DTZ001  a clock without zone
-    except ValueError:
-        return None
-    # Other years are from unset clocks, and could overflow once an offset is applied.
-    return WallTime(at, _parse_offset(offset)) if 1900 <= at.year <= 9998 else None
+    return "".join(character for character in text.partition("\0")[0] if character.isprintable()).strip()[:200] or None
 
 
 def make_position(latitude: float, longitude: float, **more: Any) -> Position | ExifPositionProblem:
@@ -167,28 +129,11 @@ def _read_taken(exif: Tags) -> WallTime | None:
     taken = parse_wall_time(clean_text(exif.get(0x9003)))
     if taken is None:
         return None
-    at, offset = taken.at, _parse_offset(clean_text(exif.get(0x9011)))
+    at, offset = taken.at, parse_offset(clean_text(exif.get(0x9011)))
     fraction = clean_text(exif.get(0x9291)) or ""
     if fraction.isascii() and fraction.isdigit():
-        at = at.replace(microsecond=_microseconds(fraction))
+        at = at.replace(microsecond=microseconds(fraction))
     return WallTime(at, taken.offset_minutes if offset is None else offset)
-
-
-def _microseconds(fraction: str | None) -> int:
-    """Convert the digits after a second's decimal point to microseconds."""
-    return int((fraction or "").ljust(6, "0")[:6])
-
-
-def _parse_offset(text: str | None) -> int | None:
-    """Parse `+08:00` or `Z` to minutes. Return None if no place on earth has this offset."""
-    if text == "Z":
-        return 0
-    match = _OFFSET.fullmatch(text or "")
-    if not match:
-        return None
-    minutes = int(match[2]) * 60 + int(match[3])
-    minutes = -minutes if match[1] == "-" else minutes
-    return minutes if int(match[3]) < 60 and -12 * 60 <= minutes <= 14 * 60 else None
 
 
 def _read_position(gps: Tags) -> Position | ExifPositionProblem:

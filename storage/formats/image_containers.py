@@ -4,6 +4,7 @@ Only the structure is read, and nothing is decoded, so that broken pictures can 
 """
 
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ _HOLES = {"image/jpeg": bytes(256), "image/webp": bytes(4096)}
 
 Parts of a file that were never written read as zeros.
 """
-_EXIF_MARK = b"Exif\0\0"
+_EXIF_MARK = re.compile(rb".{0,4}?Exif\0.", re.DOTALL | re.IGNORECASE)
+"""What precedes an EXIF block in JPEG. Some writers put other bytes before it, or another second byte after it."""
+_TIFF_HEADS = (b"II*\0", b"MM\0*")
 _XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
 _EOI, _SOS, _DHT = 0xD9, 0xDA, 0xC4
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
@@ -126,9 +129,9 @@ def _next_marker(file: BinaryIO) -> int:
 
 
 def _read_app1(payload: bytes, container: Container) -> None:
-    if payload.startswith(_EXIF_MARK) and len(container.exif) < BLOCK_BYTES:
+    if (mark := _EXIF_MARK.match(payload)) and len(container.exif) < BLOCK_BYTES:
         # A block of more than 64 KiB continues in the next segment.
-        container.exif += payload[len(_EXIF_MARK) :]
+        container.exif += payload[mark.end() :]
     elif payload.startswith(_XMP_MARK) and not container.xmp:
         container.xmp = payload[len(_XMP_MARK) :]
 
@@ -153,19 +156,33 @@ def _walk_png(file: BinaryIO, end: int, container: Container) -> None:
 
 
 def _read_text(kind: bytes, chunk: bytes, container: Container) -> None:
-    """Read XMP from a text chunk, and EXIF in the form that ImageMagick wrote before PNG had an EXIF chunk."""
+    """Read XMP from a text chunk, and EXIF and XMP in the form that ImageMagick wrote before PNG had an EXIF chunk."""
     keyword, _, rest = chunk.partition(b"\0")
-    if keyword == b"XML:com.adobe.xmp" and kind == b"iTXt" and len(rest) >= 2:
-        text = rest[2:].split(b"\0", 2)[-1]
-        container.xmp = _inflate(text) if rest[0] else text
-    elif keyword in {b"Raw profile type exif", b"Raw profile type APP1"} and kind != b"iTXt" and not container.exif:
-        words = (_inflate(rest[1:]) if kind == b"zTXt" else rest).split()
-        try:
-            profile = bytes.fromhex(b"".join(words[2:]).decode("ascii"))  # name, length, then hexadecimal lines
-        except ValueError:
-            return
-        if profile.startswith(_EXIF_MARK):
-            container.exif = profile[len(_EXIF_MARK) :]
+    if not keyword.startswith((b"XML:com.adobe.xmp", b"Raw profile type ")):
+        return
+    if kind == b"iTXt":  # a flag, a method, a language and a translated keyword
+        packed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
+    else:
+        packed, text = kind == b"zTXt", rest[1:] if kind == b"zTXt" else rest
+    text = _inflate(text) if packed else text
+    if keyword == b"XML:com.adobe.xmp":
+        container.xmp = text
+    else:
+        _read_raw_profile(text, container)
+
+
+def _read_raw_profile(text: bytes, container: Container) -> None:
+    """Read EXIF or XMP from a name, a length and hexadecimal lines. EXIF stands with or without JPEG's mark."""
+    try:
+        profile = bytes.fromhex(b"".join(text.split()[2:]).decode("ascii"))
+    except ValueError:
+        return
+    if mark := _EXIF_MARK.match(profile):
+        container.exif = container.exif or profile[mark.end() :]
+    elif profile.startswith(_TIFF_HEADS):
+        container.exif = container.exif or profile
+    elif b"xmpmeta" in profile or b"rdf:RDF" in profile:
+        container.xmp = container.xmp or profile.removeprefix(_XMP_MARK)
 
 
 def _inflate(data: bytes) -> bytes:

@@ -5,13 +5,12 @@ import re
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from storage.formats.clocks import WallTime, parse_wall_time
 from storage.formats.exif import (
     ExifPositionProblem,
     Position,
-    WallTime,
     clean_text,
     make_position,
-    parse_wall_time,
     valid_accuracy,
     valid_altitude,
 )

@@ -8,14 +8,13 @@ from xml.etree.ElementTree import ParseError
 import defusedxml.ElementTree
 from defusedxml import DefusedXmlException
 
+from storage.formats.clocks import WallTime, parse_wall_time
 from storage.formats.exif import (
     ExifPositionProblem,
     Position,
-    WallTime,
     clean_text,
     degrees_of,
     make_position,
-    parse_wall_time,
     valid_accuracy,
     valid_altitude,
 )
@@ -26,6 +25,7 @@ _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _CAMERA = "{http://ns.google.com/photos/1.0/camera/}"
 _ITEM = "{http://ns.google.com/photos/1.0/container/item/}"
 _LIMIT_BYTES = 4 * 2**20
+_ROOT_END = re.compile(rb"</(?:[\w.-]+:)?(?:xmpmeta|xapmeta)\s*>")
 
 # "48,53.32358N", "48,53,19.4N", "48.88873N", "+48.88873", and "48.88873" with a separate reference.
 _FIGURE = r"([0-9]{1,3}(?:\.[0-9]{1,15})?)"
@@ -72,11 +72,19 @@ def _find_rdf(packet: bytes) -> Any:
     packet = packet.strip(b"\0 \t\r\n")
     if not packet or len(packet) > _LIMIT_BYTES:
         return None
-    try:
-        root: Any = defusedxml.ElementTree.fromstring(packet, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError, LookupError):
+    root = _parse(packet)
+    if root is None and (end := _ROOT_END.search(packet)):
+        root = _parse(packet[: end.end()])  # a writer left the tail of a longer packet behind a shorter one
+    if root is None:
         return None
     return root if root.tag == f"{_RDF}RDF" else root.find(f"{_RDF}RDF")
+
+
+def _parse(packet: bytes) -> Any:
+    try:
+        return defusedxml.ElementTree.fromstring(packet, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        return None
 
 
 def _read_properties(rdf: Any) -> dict[str, str]:

@@ -45,6 +45,9 @@ def ftyp(major: bytes, *compatible: bytes) -> bytes:
         (b"#!AMR\n\x3c", "audio/amr"),
         (b"#!AMR-WB\n\x44", "audio/amr"),
         (b"%PDF-1.7\n", "application/pdf"),
+        (b"\xef\xbb\xbf%PDF-1.7\n", "application/pdf"),
+        (b"\r\n\r\n%PDF-1.7\n", "application/pdf"),
+        (b"x" * 1024 + b"%PDF-1.7\n", "application/pdf"),
     ],
 )
 def test_every_allowed_type_is_recognized(head: bytes, content_type: str) -> None:
@@ -60,6 +63,9 @@ def test_every_allowed_type_is_recognized(head: bytes, content_type: str) -> Non
         b"RIFF\x10\0\0\0WAVEfmt ",
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"<html>%PDF-1.7",
+        b"\xef\xbb\xbf <svg>%PDF-1.7",
+        b"MZ\x90\0%PDF-1.7",
+        b"x" * 1025 + b"%PDF-1.7",
         b"GIF89a",
         b"MM\0*\0\0\0\x08",
         b"PK\x03\x04",

@@ -51,12 +51,16 @@ def webp(*chunks: bytes) -> bytes:
         png(1, 1, 8, 0, ROW, (b"eXIf", EXIF)),
         png(1, 1, 8, 0, ROW, (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(raw_profile(EXIF)))),
         png(1, 1, 8, 0, ROW, (b"tEXt", b"Raw profile type APP1\0" + raw_profile(EXIF))),
+        png(1, 1, 8, 0, ROW, (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(raw_profile(EXIF[6:])))),
+        png(1, 1, 8, 0, ROW, (b"tEXt", b"Raw profile type exif\0" + raw_profile(EXIF[6:]))),
+        png(1, 1, 8, 0, ROW, (b"iTXt", b"Raw profile type exif\0\0\0\0\0" + raw_profile(EXIF[6:]))),
         webp(webp_chunk(b"EXIF", EXIF[6:])),
         webp(webp_chunk(b"odd ", b"x"), webp_chunk(b"EXIF", EXIF)),
         saved(Image.new("L", (8, 8)), exif=EXIF),
         saved(Image.new("L", (8, 8)), "MPO", save_all=True, append_images=[Image.new("L", (8, 8))], exif=EXIF),
+        saved(Image.new("L", (8, 8)), exif=EXIF).replace(b"Exif\0\0", b"Exif\0\xff"),
     ],
-    ids=range(8),
+    ids=range(12),
 )
 def test_exif_is_found_in_every_place_that_writers_use(tmp_path: Path, data: bytes) -> None:
     picture = see(tmp_path, data)
@@ -69,11 +73,12 @@ def test_exif_is_found_in_every_place_that_writers_use(tmp_path: Path, data: byt
     [
         png(1, 1, 8, 0, ROW, (b"iTXt", itxt(XMP, packed=False))),
         png(1, 1, 8, 0, ROW, (b"iTXt", itxt(XMP, packed=True))),
+        png(1, 1, 8, 0, ROW, (b"zTXt", b"Raw profile type xmp\0\0" + zlib.compress(raw_profile(XMP)))),
         webp(webp_chunk(b"XMP ", XMP)),
         saved(Image.new("L", (8, 8)), xmp=XMP),
         saved(Image.new("L", (8, 8)), xmp=XMP, exif=block({**GPS, 1: ""})),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_xmp_is_found_and_used_where_exif_has_no_position(tmp_path: Path, data: bytes) -> None:
     picture = see(tmp_path, data)

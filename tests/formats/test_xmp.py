@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.formats.exif import ExifPositionProblem, Position, WallTime
+from storage.formats.clocks import WallTime
+from storage.formats.exif import ExifPositionProblem, Position
 from storage.formats.xmp import XmpFacts, read_xmp
 
 NOTHING = XmpFacts()
@@ -143,6 +144,22 @@ def test_the_position_of_an_ingredient_is_ignored() -> None:
 )
 def test_a_malformed_packet_yields_no_facts(garbage: bytes) -> None:
     assert read_xmp(garbage) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b'li>\n</rdf:Bag></dc:subject></rdf:Description></rdf:RDF></x:xmpmeta>\n<?xpacket end="w"?>',
+        b'<?xpacket end="w"?>',
+        b"\0\0 more",
+        b"\xff\xff",
+    ],
+    ids=range(4),
+)
+def test_the_tail_of_a_longer_packet_is_ignored(tail: bytes) -> None:
+    whole = packet('exif:GPSLatitude="25,51.3N" exif:GPSLongitude="114,42.68333E"')
+    assert read_xmp(whole + tail) == read_xmp(whole)
+    assert read_xmp(whole).position == Position(25.855, 114.71138883)
 
 
 coordinates = st.text("0123456789.,+-/NSEW\u00b2 ", max_size=20)
