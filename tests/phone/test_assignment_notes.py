@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.network_faults import NetworkFault
-from tests.support.phone_assignments import assign_window
+from tests.support.phone_assignments import assign_window, pull_assignment
 from tests.support.phone_cli import Spawner, Terminal
 from tests.support.phone_sessions import PASSWORD
 from tests.support.running_product import RunningProduct
@@ -40,7 +40,7 @@ def known(served: RunningProduct, inspector: str, *terminals: Terminal) -> str:
     id = new_id("asg")
     assign_window(served, inspector, id)
     for each in terminals:
-        each.do("pull")
+        pull_assignment(each, id)
     return id
 
 

@@ -1,7 +1,6 @@
 """Test real photos from the phone's outbox to the supervisor's case graph, with all processes of `scripts/run`."""
 
 import json
-import time
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
@@ -11,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.phone_assignments import pull_assignment
 from tests.support.phone_cli import PASSWORD, Spawner, Terminal
 from tests.support.run_command import ROOT
 from tests.support.running_product import RunningProduct, ask
@@ -133,10 +133,7 @@ def test_photos_taken_on_the_phone_appear_with_their_facts_in_the_case_graph(
     )
     other = Terminal(spawner, tmp_path / "other")
     other.sign_in(served.address, supervisor, PASSWORD)
-    deadline = time.monotonic() + 30
-    while offer_id not in other.do("assignments", "--now"):
-        assert time.monotonic() < deadline, other.output
-        time.sleep(0.2)
+    pull_assignment(other, offer_id)
     other.do("accept", offer_id)
 
     case = as_supervisor(CASE_GRAPH, id=case_id)["case"]

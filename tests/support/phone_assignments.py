@@ -1,5 +1,7 @@
 """Assign work to the user of a phone."""
 
+from tests.support.phone_cli import Terminal
+from tests.support.process_states import wait_until
 from tests.support.running_product import RunningProduct
 from tests.support.world import ASSIGN, World
 
@@ -24,3 +26,8 @@ def assign_window(served: RunningProduct, user: str, id: str) -> None:
         assert "assignment" in answer["assign"], answer
 
     served.within(assign)
+
+
+def pull_assignment(terminal: Terminal, id: str) -> None:
+    """Pull until the phone has the assignment: the server announces a change a moment after the write."""
+    wait_until(lambda: id in terminal.do("assignments", "--now"), 30)
