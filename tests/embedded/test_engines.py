@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,36 +13,12 @@ import pytest
 from schema.core.refusals import Refusal
 from storage.embedded import mongod
 from storage.embedded.data_folder import PORTS, DataFolder
-from storage.embedded.engines import Addresses, Engines
+from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from storage.mongodb.errors import StoreError
 from storage.processes.supervisor import Child, ProcessLostError, is_listening
-from tests.support.engines import MONGOD_OPTIONS
+from tests.support.engines import MONGOD_OPTIONS, connected, running
 from tests.support.process_states import wait_until_async
-
-
-@contextlib.asynccontextmanager
-async def running(root: Path, *, durable: bool = False) -> AsyncIterator[tuple[Engines, Addresses]]:
-    folder = DataFolder.open(root)
-    lock = folder.acquire_lock()
-    lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
-    engines = Engines(folder, lock, print, lost, mongod_options=MONGOD_OPTIONS, durable=durable)
-    try:
-        yield engines, await engines.start()
-        assert not lost.done()
-    finally:
-        engines.kill()
-        await engines.stop()
-        os.close(lock)
-
-
-@contextlib.asynccontextmanager
-async def connected(url: str, database: str = "mingcha") -> AsyncIterator[Mongo]:
-    mongo = Mongo(url, database, driver="pymongo")
-    try:
-        yield mongo
-    finally:
-        await mongo.close()
 
 
 async def test_stored_data_survives_a_change_of_ports(tmp_path: Path) -> None:

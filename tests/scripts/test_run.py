@@ -5,11 +5,9 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 
 from storage.embedded import mongod
 from storage.embedded.data_folder import DataFolder
@@ -17,18 +15,6 @@ from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from tests.support.process_states import is_alive, wait_until
 from tests.support.run_command import Run
-from tests.support.running_product import ask
-
-
-@pytest.fixture
-def started() -> Iterator[list[Run]]:
-    """Yield a list. After the test, every run that the test has added to the list is killed."""
-    runs: list[Run] = []
-    yield runs
-    for run in runs:
-        if run.process.poll() is None:
-            run.process.kill()
-            run.process.wait()
 
 
 async def keep(data: Path, name: str) -> list[str]:
@@ -51,15 +37,10 @@ def answers(address: str) -> bool:
 
 def test_a_new_folder_is_served_only_once_and_ctrl_c_leaves_nothing(tmp_path: Path, started: list[Run]) -> None:
     data = tmp_path / "data"
-    run = Run(data, "--port=0")
+    run = Run(data, "--port=0", "--no-demo")
     started.append(run)
     address = run.serving()
     assert answers(address)
-    password = re.search("Password for all: (.+)", run.output)
-    assert password
-    assert ask(address, "inspector001", "{ me { userName } }", password=password[1]) == {
-        "me": {"userName": "inspector001"}
-    }
     children = run.children()
     assert sorted(children) == ["api.server.serve", "api.server.worker", "mongod", "weed"]
 

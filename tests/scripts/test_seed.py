@@ -5,9 +5,10 @@ own is left unchanged.
 """
 
 import asyncio
+import re
 import stat
-import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,9 +24,18 @@ from scripts.demo.loading import SEED, NotEmptyError, make_demo_plan, seed
 from scripts.demo.photos import draw_photo
 from scripts.demo.randomness import SeededRandom
 from scripts.demo.signins import signins
+from scripts.local_stack import Demo
 from storage.demo import Demos
+from storage.embedded import mongod
+from storage.embedded.data_folder import DataFolder
 from storage.embedded.engines import Addresses
+from storage.indexes import ensure_indexes
+from storage.store import Store
+from tests.support.engines import connected, running
 from tests.support.loaded_demo import LoadedDemo, installation, whole
+from tests.support.process_states import is_alive, wait_until_async
+from tests.support.run_command import Run
+from tests.support.running_product import ask
 
 
 @pytest.fixture(scope="module")
@@ -84,24 +94,42 @@ async def test_each_seed_makes_its_own_reproducible_demo() -> None:
         assert len(make_demo_plan(SEED, day, "hash").case_scripts) == 45 + 12
 
 
-async def test_a_load_that_is_killed_twice_ends_in_the_same_demo(
-    demo: LoadedDemo, engines: Addresses, tmp_path: Path
+async def test_starts_that_are_killed_while_loading_end_in_the_same_demo(
+    demo: LoadedDemo, started: list[Run], tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "scripts.seed", "--demo", "--data", str(tmp_path)]
-    quiet = asyncio.subprocess.DEVNULL
-    async with installation(engines, tmp_path) as interrupted:
-        await Demos(interrupted.store.mongo).begin(SEED, demo.now)
-        for name, count in (("observations", 15), ("cases", 3)):
-            process = await asyncio.create_subprocess_exec(*command, env=interrupted.environment, stdout=quiet)
-            async with asyncio.timeout(180):
-                while await interrupted.store.mongo.collection(name).count({}) < count:  # noqa: ASYNC110  no event
-                    await asyncio.sleep(0.01)
-            process.kill()
-            await process.wait()
-        assert await signins(interrupted.store, interrupted.settings) is None
-        process = await asyncio.create_subprocess_exec(*command, env=interrupted.environment, stdout=quiet)
-        assert await process.wait() == 0
-        assert await interrupted.snapshot() == await demo.snapshot()
+    folder = DataFolder.open(tmp_path / "data")
+    async with running(folder.root) as (_, found), connected(found.mongo_url) as mongo:
+        await ensure_indexes(mongo)
+        await Demos(mongo).begin(SEED, demo.now)
+    Demo(folder).order()
+    options = ("--port=0", "--role=api")  # a worker would check the demo's observations meanwhile
+    for name, count in (("observations", 15), ("cases", 3)):
+        run = Run(folder.root, *options)
+        started.append(run)
+        await wait_until_async(lambda run=run: "loading the demo" in run.output, 60)  # type: ignore[misc]
+        async with connected(mongod_url(folder)) as mongo, asyncio.timeout(180):
+            while await mongo.collection(name).count({}) < count:  # noqa: ASYNC110  no event
+                await asyncio.sleep(0.01)
+            children = run.children()
+            run.process.kill()
+            run.process.wait()
+        await wait_until_async(lambda children=children: not any(map(is_alive, children.values())))  # type: ignore[misc]
+    run = Run(folder.root, *options)
+    started.append(run)
+    address = run.serving()
+    async with connected(mongod_url(folder)) as mongo:
+        assert await replace(demo, store=Store(mongo, demo.store.objects)).snapshot() == await demo.snapshot()
+    password = re.search("Password for all: (.+)", run.output)
+    assert password
+    assert ask(address, "inspector001", "{ me { userName } }", password=password[1]) == {
+        "me": {"userName": "inspector001"}
+    }
+    run.process.terminate()
+    assert run.ended() == 0
+
+
+def mongod_url(folder: DataFolder) -> str:
+    return mongod.url(folder, int((folder.root / "engines" / "port").read_text()))
 
 
 async def test_an_installation_with_units_of_its_own_is_left_unchanged(engines: Addresses, tmp_path: Path) -> None:

@@ -5,15 +5,18 @@ folder is removed.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 
 from storage.embedded.data_folder import DataFolder
-from storage.embedded.engines import Engines
+from storage.embedded.engines import Addresses, Engines
+from storage.mongodb.client import Mongo
 from storage.processes.supervisor import ProcessLostError
 
 # Failure tests switch on the server's own fail points. Its diagnostic data would only cost time.
@@ -45,6 +48,30 @@ async def serve(root: Path, session: int) -> None:
         engines.kill()
         await engines.stop()
         shutil.rmtree(root, ignore_errors=True)
+
+
+@contextlib.asynccontextmanager
+async def running(root: Path, *, durable: bool = False) -> AsyncIterator[tuple[Engines, Addresses]]:
+    folder = DataFolder.open(root)
+    lock = folder.acquire_lock()
+    lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
+    engines = Engines(folder, lock, print, lost, mongod_options=MONGOD_OPTIONS, durable=durable)
+    try:
+        yield engines, await engines.start()
+        assert not lost.done()
+    finally:
+        engines.kill()
+        await engines.stop()
+        os.close(lock)
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, database: str = "mingcha") -> AsyncIterator[Mongo]:
+    mongo = Mongo(url, database, driver="pymongo")
+    try:
+        yield mongo
+    finally:
+        await mongo.close()
 
 
 if __name__ == "__main__":
