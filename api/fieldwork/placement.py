@@ -6,8 +6,9 @@ become known. The content of an observation is never changed.
 
 from collections.abc import Sequence
 
+from schema.access.viewers import Viewer
 from schema.fieldwork.observations import Observation, ObservationContent, Placement
-from schema.fieldwork.placement import Directory
+from schema.fieldwork.placement import Directory, PlacementAuthor
 from storage.mongodb.codecs import to_document
 from storage.store import Store
 
@@ -21,6 +22,10 @@ async def directory_for(store: Store, contents: Sequence[ObservationContent]) ->
     units = await store.units.named(unit_names) if unit_names else []
     points = await store.monitoring_points.named(point_names) if point_names else []
     return Directory(units, points)
+
+
+def placement_author(viewer: Viewer) -> PlacementAuthor:
+    return PlacementAuthor(viewer.user_id, viewer.roles, viewer.scopes)
 
 
 async def place_known(store: Store) -> int:
@@ -37,8 +42,9 @@ async def _place(store: Store, batch: Sequence[Observation]) -> int:
     authors = {str(user.id): user for user in await store.users.many([observation.author_id for observation in batch])}
     count = 0
     for observation in batch:
-        scopes = authors[observation.author_id].scope_paths if observation.author_id in authors else ()
-        placement = directory.resolve(observation.content, scopes=scopes, author_id=observation.author_id)
+        user = authors.get(observation.author_id)
+        author = PlacementAuthor(observation.author_id, user.roles if user else (), user.scope_paths if user else ())
+        placement = directory.resolve(observation.content, author)
         if placement.placement is Placement.PLACED:
             count += await store.observations.set_placement(
                 observation.id, observation.revision, to_document(placement)

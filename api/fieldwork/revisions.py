@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import strawberry
 
-from api.fieldwork.placement import directory_for
+from api.fieldwork.placement import directory_for, placement_author
 from api.fieldwork.submission import author_of, expect_media
 from api.graphql.context import Context
 from api.media.deduplication import mark_duplicates_uploaded
@@ -99,5 +99,5 @@ async def _append(
         content=replace(content, media_ids=known.content.media_ids + added),
     )
     directory = await directory_for(context.store, [content])
-    placed = directory.resolve(content, scopes=context.actor.scopes, author_id=context.actor.user_id)
+    placed = directory.resolve(content, placement_author(context.actor))
     return await context.store.observations.revise(known, revision, to_document(placed))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import strawberry
 
 from api.accounts.device_clocks import record_clock
-from api.fieldwork.placement import directory_for
+from api.fieldwork.placement import directory_for, placement_author
 from api.graphql.context import Context, check_batch_size
 from api.graphql.id_conflicts import ConflictingItem, store_conflicts
 from api.graphql.item_isolation import internal_refusal
@@ -278,16 +278,16 @@ async def expect_media(context: Context, announced: Sequence[Media]) -> tuple[li
 async def _build_observations(
     context: Context, author: Author, settling: Sequence[_DraftItem]
 ) -> dict[str, Observation]:
-    """Return new observations for the drafts, by id. Each is placed if its unit and point are known and in scope."""
+    """Return new observations for the drafts, by id. Each is placed if the author may find its unit and its point."""
     directory = await directory_for(context.store, [item.content for item in settling])
-    scopes = context.actor.scopes
+    placing = placement_author(context.actor)
     return {
         item.draft.id: new_observation(
             item.draft.id,
             item.content,
             item.digest,
             author,
-            directory.resolve(item.content, scopes=scopes, author_id=author.user_id),
+            directory.resolve(item.content, placing),
             context.now,
         )
         for item in settling

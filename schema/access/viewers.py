@@ -32,6 +32,8 @@ class Clearance(enum.Enum):
     IDENTITY = strawberry.enum_value("IDENTITY", description="May see who inspected, who reported and who complained.")
 
 
+POINT_FINDERS = frozenset({Role.INSPECTOR, Role.SUPERVISOR, Role.OFFICER, Role.ADMIN})
+"""Roles that may find every monitoring point in their scope. A monitor finds only the points where they are a monitor."""
 COVERT_ROLES = frozenset({Role.INSPECTOR, Role.MONITOR})
 """Roles for covert work. Only viewers with the identity clearance may know who has these roles."""
 

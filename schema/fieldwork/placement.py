@@ -1,14 +1,15 @@
 """Find the unit and the monitoring point that a phone named in an observation.
 
-A unit counts only if it is in the author's scope. A name that is unknown or out of scope is no error. The name is
-stored as sent, and may become known later.
+A unit counts only if it is in the author's scope. A monitoring point counts only if the author may find it. Otherwise
+an author could learn from the placement which enterprises are points. A name that is unknown or must not be found is no
+error. The name is stored as sent, and may become known later.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from schema.access.viewers import covers
-from schema.fieldwork.observations import ObservationContent, Placement
+from schema.access.viewers import POINT_FINDERS, Role, covers
+from schema.fieldwork.observations import METHODS_OF, ObservationContent, Placement
 from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import Unit
 
@@ -21,6 +22,15 @@ class PlacementResult:
     unit_path: str | None
     monitoring_point_id: str | None
     placement: Placement
+
+
+@dataclass(frozen=True)
+class PlacementAuthor:
+    """The author of an observation, with the roles and scopes that decide what the author may find."""
+
+    id: str
+    roles: Collection[Role]
+    scopes: Sequence[str]
 
 
 class Directory:
@@ -48,16 +58,24 @@ class Directory:
         point = self._points.get(name)
         return point if point and monitor_id in point.monitor_ids else None
 
-    def resolve(self, content: ObservationContent, *, scopes: Sequence[str], author_id: str) -> PlacementResult:
-        """Find the unit and the monitoring point that `content` names.
+    def find_point(self, name: str, author: PlacementAuthor, content: ObservationContent) -> MonitoringPoint | None:
+        """Return the point with this id or code, if its author may find it in the role in which they made `content`.
 
-        The unit must be in `scopes`. The point must be in `scopes`, or the author must be one of its monitors.
+        For example, a monitor who is an inspector too reports as a monitor from own points only.
         """
+        finders = [
+            role for role in POINT_FINDERS.intersection(author.roles) if content.method in METHODS_OF.get(role, ())
+        ]
+        point = self._points.get(name)
+        if point and finders and covers(author.scopes, point.path):
+            return point
+        return self.find_own_point(name, author.id)
+
+    def resolve(self, content: ObservationContent, author: PlacementAuthor) -> PlacementResult:
+        """Find the unit and the monitoring point that `content` names, and that the author may find."""
         unit_name, point_name = content.claimed_unit, content.claimed_monitoring_point
-        unit = self.find_unit(unit_name or "", scopes)
-        point = self._points.get(point_name or "")
-        if point and not (covers(scopes, point.path) or author_id in point.monitor_ids):
-            point = None
+        unit = self.find_unit(unit_name or "", author.scopes)
+        point = self.find_point(point_name or "", author, content)
         unknown = (unit_name is not None and unit is None) or (point_name is not None and point is None)
         return PlacementResult(
             unit_id=unit.id if unit else None,

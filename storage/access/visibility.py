@@ -7,7 +7,7 @@ viewer sees these cases, their observations and their assignments even if they a
 from collections.abc import Sequence
 from datetime import datetime
 
-from schema.access.viewers import COVERT_ROLES, Role, Viewer
+from schema.access.viewers import COVERT_ROLES, POINT_FINDERS, Role, Viewer
 from schema.organisation.units import SEPARATOR, range_end
 from storage.mongodb.client import Document, Filter
 from storage.mongodb.filters import NOTHING, all_of, any_of, within
@@ -28,11 +28,8 @@ def catalogue(viewer: Viewer) -> Filter:
 
 
 def monitoring_points(viewer: Viewer) -> Filter:
-    """Match the points where the viewer is a monitor.
-
-    For inspectors, supervisors, officers and administrators, also match the points in scope.
-    """
-    if viewer.has(Role.INSPECTOR, Role.SUPERVISOR, Role.OFFICER, Role.ADMIN):
+    """Match the points where the viewer is a monitor. For `POINT_FINDERS`, also match the points in scope."""
+    if viewer.has(*POINT_FINDERS):
         return any_of(within("path", viewer.scopes), {"monitor_ids": viewer.user_id})
     return {"monitor_ids": viewer.user_id}
 

@@ -87,6 +87,21 @@ async def another_point(world: World, code: str, *monitors: str) -> None:
     await world.store.monitoring_points.put_all([made])
 
 
+async def rate_by_monitor(world: World, number: int, score: int) -> None:
+    """Rate the unit by monitor number `number`, who is new except for number 1, from a new point of this number."""
+    name = "monitor" if number == 1 else f"monitor{number}"
+    if number > 1:
+        await a_colleague(world, name)
+    await another_point(world, f"GZ-10{number}", name)
+    await hand_in(world, rating(monitoringPoint=f"GZ-10{number}", score=score), name=name)
+
+
+async def rate_by_different_monitors(world: World, *scores: int) -> None:
+    """Rate the unit with each score, by a different monitor and point each. The first is `monitor` at GZ-101."""
+    for number, score in enumerate(scores, start=1):
+        await rate_by_monitor(world, number, score)
+
+
 async def a_colleague(world: World, name: str = "monitor2") -> None:
     """Add a second monitor of the county, who has no monitoring point yet."""
     world._person(name, Role.MONITOR, "360703", ())
