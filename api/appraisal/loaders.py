@@ -11,7 +11,7 @@ from schema.organisation.units import MonthlyScore, Unit
 
 
 async def _monthly_scores(context: Context, keys: list[tuple[date, Unit]]) -> list[MonthlyScore | Refusal | None]:
-    """Return the score for each (month, unit) pair, or None if there are too few ratings.
+    """Return the score for each (month, unit) pair, or None if there are too few raters.
 
     If a date isn't the first day of a month, its pair gets a refusal. The other pairs of the batch are still loaded.
     """
@@ -24,7 +24,7 @@ async def _monthly_scores(context: Context, keys: list[tuple[date, Unit]]) -> li
             check_month(month, field="month")
         except Refusal as refusal:
             return refusal
-        # The minimum number of ratings that is set at the start of the month applies. Lowering the minimum later must not
+        # The minimum number of raters that is set at the start of the month applies. Lowering the minimum later must not
         # expose raters who relied on it.
         minimum = limits_of(settings, path, month_start(month)).of(ThresholdKind.RATING_MINIMUM)
         mean = ratings.score(minimum) if ratings else None

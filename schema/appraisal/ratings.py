@@ -120,17 +120,18 @@ class Rating(Node, prefix="rat"):
 
 @dataclass(frozen=True)
 class MonthlyRatings:
-    """Mean score and number of the published ratings that count for one unit in one month."""
+    """Mean score of the published ratings that count for one unit in one month, and the number of their raters."""
 
     mean: float
-    count: int
+    raters: int
 
     def score(self, minimum: float) -> float | None:
         """Return the mean, rounded to two decimals.
 
-        Return None if fewer than `minimum` ratings count, so that no single rater is exposed.
+        Return None if the ratings are of fewer than `minimum` people, so that no single rater is exposed. A monitor of
+        several points counts once.
         """
-        return round(self.mean, 2) if self.count >= minimum else None
+        return round(self.mean, 2) if self.raters >= minimum else None
 
 
 def check_month(month: date, *, field: str) -> None:

@@ -77,7 +77,7 @@ class ThresholdKind(enum.Enum):
     )
     RATING_MINIMUM = strawberry.enum_value(
         "RATING_MINIMUM",
-        description="最少测评份数: number of ratings that a unit's monthly score needs, so that no single rater is exposed."
+        description="最少测评人数: number of raters that a unit's monthly score needs, so that no single rater is exposed."
         " The value that is set for the start of the month applies.",
     )
 

@@ -26,6 +26,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
             ("published_at", ASCENDING),
             ("superseded_from", ASCENDING),
             ("score", ASCENDING),
+            ("rater_id", ASCENDING),
         ),
         {},
     ),
@@ -87,7 +88,7 @@ class Ratings:
     async def of_months(
         self, unit_ids: Sequence[str], months: Sequence[date], now: datetime
     ) -> dict[tuple[str, date], MonthlyRatings]:
-        """Return the mean and the number of the ratings that count at `now`, keyed by unit and month.
+        """Return the mean and the number of raters of the ratings that count at `now`, keyed by unit and month.
 
         A unit and month without such ratings is absent.
         """
@@ -98,13 +99,14 @@ class Ratings:
                     "$group": {
                         "_id": {"unit_id": "$unit_id", "month": "$month"},
                         "mean": {"$avg": "$score"},
-                        "count": {"$sum": 1},
+                        "raters": {"$addToSet": "$rater_id"},
                     }
                 },
+                {"$set": {"raters": {"$size": "$raters"}}},
             ]
         )
         return {
-            (group["_id"]["unit_id"], group["_id"]["month"].date()): MonthlyRatings(group["mean"], group["count"])
+            (group["_id"]["unit_id"], group["_id"]["month"].date()): MonthlyRatings(group["mean"], group["raters"])
             for group in groups
         }
 

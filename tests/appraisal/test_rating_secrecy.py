@@ -21,6 +21,8 @@ from tests.support.rating_drafts import (
     ask,
     hand_in,
     listed,
+    rate_by_different_monitors,
+    rate_by_monitor,
     rating,
     score_of,
 )
@@ -88,10 +90,20 @@ async def test_the_list_order_reveals_nothing_and_pages_are_complete(world: Worl
     assert await listed(world, "clerk", CLOSED, month="2026-10-01") == []
 
 
-async def test_a_monthly_score_needs_three_ratings_and_appears_at_month_end(world: World) -> None:
+async def test_ratings_of_one_monitor_for_several_points_count_as_one_rater(world: World) -> None:
     for number, score in enumerate((90, 75, 61), start=1):
-        await another_point(world, f"GZ-10{number}")
-        await hand_in(world, rating(monitoringPoint=f"GZ-10{number}", score=score))
+        await another_point(world, f"GZ-20{number}")
+        await hand_in(world, rating(monitoringPoint=f"GZ-20{number}", score=score))
+    assert await score_of(world) is None
+    await rate_by_monitor(world, 2, 80)
+    assert await score_of(world) is None
+    await rate_by_monitor(world, 3, 60)
+    assert await score_of(world) == 73.2
+
+
+async def test_a_monthly_score_needs_three_raters_and_appears_at_month_end(world: World) -> None:
+    for number, score in enumerate((90, 75, 61), start=1):
+        await rate_by_monitor(world, number, score)
         assert (await score_of(world) is None) is (number < 3)
     assert await score_of(world, at=DECEMBER_BEGINS - timedelta(milliseconds=1)) is None
     assert await score_of(world, at=DECEMBER_BEGINS) == 75.33
@@ -103,9 +115,7 @@ async def test_a_monthly_score_needs_three_ratings_and_appears_at_month_end(worl
 
 
 async def test_a_late_revision_counts_for_others_only_after_the_month_closes(world: World) -> None:
-    for number, score in enumerate((90, 60, 60), start=1):
-        await another_point(world, f"GZ-10{number}")
-        await hand_in(world, rating(monitoringPoint=f"GZ-10{number}", score=score))
+    await rate_by_different_monitors(world, 90, 60, 60)
     for score in (20, 30):
         await hand_in(world, rating(monitoringPoint="GZ-101", score=score), at=DECEMBER_BEGINS + timedelta(days=1))
     before, after = CLOSED - timedelta(seconds=1), CLOSED
@@ -118,8 +128,7 @@ async def test_a_late_revision_counts_for_others_only_after_the_month_closes(wor
 
 
 async def test_a_lowered_minimum_does_not_affect_months_that_have_begun(world: World) -> None:
-    await another_point(world, "GZ-102")
-    await hand_in(world, rating(), rating(monitoringPoint="GZ-102", score=60))
+    await rate_by_different_monitors(world, 80, 60)
     setting = f"mutation Set($input: SetThresholdInput!) {{ setThreshold(input: $input) {{ __typename {REFUSED} }} }}"
     given = {"unitId": world.units["360703"].id, "kind": "RATING_MINIMUM"}
     refused = await ask(world, "officer", setting, input=given | {"id": new_id("thr"), "value": 1.0})
@@ -128,9 +137,10 @@ async def test_a_lowered_minimum_does_not_affect_months_that_have_begun(world: W
     assert done["__typename"] == "ThresholdPayload"
     assert await score_of(world) is None
     december = date(2026, 12, 1)
-    await hand_in(
-        world, rating(december), rating(december, monitoringPoint="GZ-102", score=60), at=CLOSED + timedelta(days=1)
-    )
+    for name, score in (("monitor", 80), ("monitor2", 60)):
+        point = "GZ-101" if name == "monitor" else "GZ-102"
+        draft = rating(december, monitoringPoint=point, score=score)
+        await hand_in(world, draft, name=name, at=CLOSED + timedelta(days=1))
     asked = {"unit": world.units["360703-JT"].id, "month": "2026-12-01"}
     assert (await ask(world, "officer", SCORE, CLOSED + timedelta(days=40), **asked))["monthlyScore"] == 70
 
@@ -141,7 +151,7 @@ async def test_monthly_score_queries_use_an_index(world: World) -> None:
         "aggregate": "ratings",
         "pipeline": [
             {"$match": counting([world.units["360703-JT"].id], [NOVEMBER], CLOSED)},
-            {"$group": {"_id": {"unit_id": "$unit_id", "month": "$month"}, "mean": {"$avg": "$score"}}},
+            {"$group": {"_id": {"unit_id": "$unit_id", "month": "$month"}, "raters": {"$addToSet": "$rater_id"}}},
         ],
         "cursor": {},
     }

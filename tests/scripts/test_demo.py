@@ -182,7 +182,7 @@ async def test_ratings_are_of_past_months_and_yield_scores(demo: LoadedDemo) -> 
     units = sorted({each.unit_id for each in ratings})
     scores = await demo.store.ratings.of_months(units, months, demo.now)
     assert len(scores) == len(units) * len(months) == 8
-    assert all(found.count >= 3 and 30 <= found.mean <= 100 for found in scores.values())
+    assert all(found.raters >= 3 and 30 <= found.mean <= 100 for found in scores.values())
 
 
 async def test_the_catalogue_has_the_figures_of_the_source(demo: LoadedDemo) -> None:
