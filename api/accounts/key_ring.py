@@ -99,7 +99,7 @@ class KeyRing:
 
     @cached_property
     def cursor_secret(self) -> bytes:
-        """The secret that signs the cursors of lists."""
+        """The secret that seals the cursors of lists."""
         return self._derive("cursors")
 
     @cached_property
@@ -123,7 +123,7 @@ class KeyRing:
 
     @cached_property
     def packs_secret(self) -> bytes:
-        """The secret that signs the URLs of evidence packs."""
+        """The secret that seals the URLs of evidence packs."""
         return self._derive("packs")
 
     def rotate(self) -> SigningKey:

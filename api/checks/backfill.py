@@ -1,8 +1,9 @@
-"""Hash media and queue observations for a check, if they were stored before checks existed.
+"""Hash media and queue observations for a check, if they were stored before checks existed. Renew the ids of old flags.
 
 The records themselves show what is left to do. So any number of workers may run this, and may be killed at any time.
 """
 
+import secrets
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ class CheckBackfill:
 
         Raise `StoreError` or `DecoderUnavailableError` if a part of the service is down.
         """
+        while await self.store.flags.replace_keys_as_ids(BATCH, secrets.token_bytes):
+            pass
         count = 0
         while batch := await self.store.checks.request_missing(self.now(), BATCH):
             count += batch

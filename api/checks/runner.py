@@ -3,6 +3,7 @@
 Any number of workers may run and be killed at any moment. This is safe, because a repeated check raises no flag twice.
 """
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -50,7 +51,7 @@ class _CheckData:
 
     def add_flags(self, observation: Observation, findings: Iterator[CheckFinding]) -> None:
         owner = FlagOwner(observation.id, observation.office_path, observation.author_id, observation.received_at)
-        self.flags += [raise_flag(finding, owner, self.now) for finding in findings]
+        self.flags += [raise_flag(finding, owner, self.now, secrets.token_bytes(10)) for finding in findings]
 
 
 @dataclass(frozen=True)

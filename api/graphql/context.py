@@ -131,7 +131,7 @@ class Context:
         return compose(prefix, self.now, secrets.token_bytes(10))
 
     def seal(self, *binding: Any) -> CursorSeal:
-        """Return the seal that signs the cursors of one list.
+        """Return the seal of the cursors of one list.
 
         `binding` is the name of the list and its filter. The cursors are valid for this binding and this viewer only.
         """

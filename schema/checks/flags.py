@@ -51,7 +51,7 @@ class FlagReview:
 @strawberry.type(description="Something suspicious about an observation, with the measured figure (疑点标记).")
 class Flag(Node, prefix="flg"):
     code: FlagCode = strawberry.field(description="What is suspicious (疑点类别).")
-    value: float = strawberry.field(description="The measured figure, in the unit `measure` (数值).")
+    value: strawberry.Private[float]
     threshold: float = strawberry.field(description="The threshold that applied, in the unit `measure` (阈值).")
     measure: Measure = strawberry.field(description="Unit of the figure and the threshold (计量单位).")
     raised_at: datetime = strawberry.field(description="When the flag was raised (标记时间).")
@@ -69,14 +69,25 @@ class Flag(Node, prefix="flg"):
     other_observation_id: strawberry.Private[str | None] = None
     other_medium_id: strawberry.Private[str | None] = None
     name: strawberry.Private[str | None] = None
+    finding_key: strawberry.Private[str | None] = None
+    """What the flag was raised for, see `finding_key_of`. Never shown. None for flags that are older than this field.
+    Such a flag has the key as its id."""
+
+    @strawberry.field(
+        name="value",
+        description="The measured figure, in the unit `measure` (数值). For IMPOSSIBLE_SPEED, viewers without clearance see"
+        " the threshold instead.",
+    )
+    def shown_value(self, info: Info) -> float:
+        return self._visible_value(info)
 
     @strawberry.field(description="Message in English.")
-    def message(self) -> str:
-        return flag_message(self.code, self.measure, self.value, self.threshold, self.name)[0]
+    def message(self, info: Info) -> str:
+        return flag_message(self.code, self.measure, self._visible_value(info), self.threshold, self.name)[0]
 
     @strawberry.field(description="Message in Chinese (中文说明).")
-    def message_zh(self) -> str:
-        return flag_message(self.code, self.measure, self.value, self.threshold, self.name)[1]
+    def message_zh(self, info: Info) -> str:
+        return flag_message(self.code, self.measure, self._visible_value(info), self.threshold, self.name)[1]
 
     @strawberry.field(description="The flagged observation (巡查记录).")
     async def observation(self, info: Info) -> Observation | None:
@@ -99,6 +110,13 @@ class Flag(Node, prefix="flg"):
     )
     async def other_medium(self, info: Info) -> Media | None:
         return await self._medium(info, self.other_observation_id, self.other_medium_id)
+
+    def _visible_value(self, info: Info) -> float:
+        """Return the figure, or the threshold if the viewer must not see the other observation.
+
+        With the places and times that the viewer sees, an exact speed would name the other observation.
+        """
+        return self.value if self._shows_other(info) else self.threshold
 
     def _shows_other(self, info: Info) -> bool:
         """Whether the viewer may see the other observation.
@@ -147,28 +165,31 @@ class FlagOwner:
     received_at: datetime
 
 
-def raise_flag(finding: CheckFinding, observation: FlagOwner, now: datetime) -> Flag:
-    """Return the flag of a finding.
+def finding_key_of(finding: CheckFinding, observation: FlagOwner) -> str:
+    """Return the key of a finding. The same finding always has the same key, so a repeated check raises no second flag.
 
-    The same finding always gets the same id, so a repeated check raises no second flag. The id depends on the figure.
-    So if a corrected position is wrong by a different distance, there is a second flag. If two pictures were compared,
-    the id does not depend on the figure, because the number of differing bits depends on which picture was laid over
-    the other.
+    The key depends on the figure. So if a corrected position is wrong by a different distance, there is a second flag.
+    If two pictures were compared, the key does not depend on the figure, because the number of differing bits depends on
+    which picture was laid over the other. Never show the key: a reader could find the other observation by trial.
     """
-    value = round(finding.value, 1)
     parts = (
         observation.id,
         finding.code.value,
         finding.medium_id,
         finding.other_observation_id,
         finding.other_medium_id,
-        value if finding.other_medium_id is None else None,
+        round(finding.value, 1) if finding.other_medium_id is None else None,
     )
     digest = hashlib.sha256("\n".join(str(part) for part in parts).encode()).digest()
+    return compose("flg", observation.received_at, digest)
+
+
+def raise_flag(finding: CheckFinding, observation: FlagOwner, now: datetime, randomness: bytes) -> Flag:
+    """Return the flag of a finding. Its id is random, so the id tells nothing about the finding."""
     return Flag(
-        id=compose("flg", observation.received_at, digest),
+        id=compose("flg", now, randomness),
         code=finding.code,
-        value=value,
+        value=round(finding.value, 1),
         threshold=finding.threshold,
         measure=finding.measure,
         raised_at=now,
@@ -180,6 +201,7 @@ def raise_flag(finding: CheckFinding, observation: FlagOwner, now: datetime) -> 
         other_observation_id=finding.other_observation_id,
         other_medium_id=finding.other_medium_id,
         name=finding.name,
+        finding_key=finding_key_of(finding, observation),
     )
 
 

@@ -1,9 +1,9 @@
-"""Page through lists with Relay connections and signed keyset cursors.
+"""Page through lists with Relay connections and sealed keyset cursors.
 
-A cursor is valid only for the list, the filter and the viewer that it was made for.
+A cursor is valid only for the list, the filter and the viewer that it was made for. A cursor is encrypted, because sort
+values and positions may be more than the viewer may see, such as the exact time of receipt.
 """
 
-import base64
 import hashlib
 import hmac
 import json
@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import strawberry
 
 from schema.core.refusals import Refusal, RefusalCode
+from schema.core.sealing import Seal, decode
 
 T = TypeVar("T")
 MAX_PAGE = 100
@@ -60,7 +61,7 @@ class Page:
 
 
 class CursorSeal:
-    """Sign and verify cursors with the server's `secret`.
+    """Seal and open cursors with the server's `secret`.
 
     `binding` holds what a cursor is valid for: the list, its filter and its viewer.
     """
@@ -68,27 +69,29 @@ class CursorSeal:
     def __init__(self, secret: bytes, binding: Sequence[Any]) -> None:
         bound = json.dumps(binding, default=str, ensure_ascii=False, sort_keys=True).encode()
         self._key = hmac.digest(secret, hashlib.sha256(bound).digest(), "sha256")
+        self._seal = Seal(self._key, b"cursor")
 
     def close(self, keyset: Sequence[Any]) -> str:
-        body = json.dumps(list(keyset), separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(self._tag(body) + body).decode().rstrip("=")
+        return self._seal.close(json.dumps(list(keyset), separators=(",", ":")).encode())
 
     def open(self, cursor: str) -> tuple[Any, ...]:
         """Return the keyset in a cursor.
 
         Raise `Refusal(BAD_CURSOR)` if the cursor is malformed, or was made for another list, filter or viewer.
         """
-        try:
-            raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        except ValueError as error:
-            raise Refusal(RefusalCode.BAD_CURSOR, field="after") from error
-        tag, body = raw[:12], raw[12:]
-        if not hmac.compare_digest(tag, self._tag(body)):
+        body = self._seal.open(cursor) or self._open_signed(cursor)
+        if body is None:
             raise Refusal(RefusalCode.BAD_CURSOR, field="after")
         return tuple(json.loads(body))
 
-    def _tag(self, body: bytes) -> bytes:
-        return hmac.digest(self._key, body, "sha256")[:12]
+    def _open_signed(self, cursor: str) -> bytes | None:
+        """Return the content of a cursor from before cursors were encrypted. Phones keep such cursors for months."""
+        try:
+            raw = decode(cursor)
+        except ValueError:
+            return None
+        tag, body = raw[:12], raw[12:]
+        return body if hmac.compare_digest(tag, hmac.digest(self._key, body, "sha256")[:12]) else None
 
     def page(self, first: int, after: str | None) -> Page:
         """Return the request for a page.

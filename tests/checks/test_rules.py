@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schema.checks import rules
 from schema.checks.editing_software import editor_of
 from schema.checks.flag_messages import FlagCode, flag_message
-from schema.checks.flags import CheckFinding, FlagOwner, raise_flag
+from schema.checks.flags import CheckFinding, FlagOwner, finding_key_of, raise_flag
 from schema.checks.rules import Lookalike, Stop
 from schema.checks.thresholds import DEFAULTS, Measure, ThresholdKind, ThresholdLimits, limits_of
 from schema.geography.positions import GeoPoint, GeoPointInput, locate
@@ -244,11 +244,12 @@ def test_every_flag_has_complete_messages(value: float, code: FlagCode, measure:
         assert "{" not in sentence
 
 
-def test_the_same_finding_gives_the_same_flag_id() -> None:
+def test_the_same_finding_has_the_same_key_and_its_flag_a_random_id() -> None:
     owner = FlagOwner("obs_1", "path/", "usr_1", NOW)
     finding = CheckFinding(FlagCode.FAR_FROM_UNIT, 812.34, 500, Measure.METRES)
-    first = raise_flag(finding, owner, NOW)
-    assert raise_flag(finding, owner, NOW + timedelta(days=1)).id == first.id
+    first, again = (raise_flag(finding, owner, NOW, bytes([number] * 10)) for number in range(2))
+    assert first.finding_key == again.finding_key == finding_key_of(finding, owner)
+    assert len({first.id, again.id, finding_key_of(finding, owner)}) == 3
     others = [
         replace(finding, value=900.0),
         replace(finding, medium_id="m"),
@@ -256,9 +257,9 @@ def test_the_same_finding_gives_the_same_flag_id() -> None:
         replace(finding, other_observation_id="o"),
     ]
     pair = replace(finding, code=FlagCode.SIMILAR_PICTURE, medium_id="m", other_medium_id="n")
-    assert raise_flag(pair, owner, NOW).id == raise_flag(replace(pair, value=4), owner, NOW).id
-    ids = {raise_flag(each, owner, NOW).id for each in others}
-    assert len(ids | {first.id, raise_flag(finding, replace(owner, id="obs_2"), NOW).id}) == 6
+    assert finding_key_of(pair, owner) == finding_key_of(replace(pair, value=4), owner)
+    keys = {finding_key_of(each, owner) for each in others}
+    assert len(keys | {first.finding_key, finding_key_of(finding, replace(owner, id="obs_2"))}) == 6
 
 
 @pytest.mark.parametrize("kind", ThresholdKind)

@@ -26,6 +26,14 @@ class Goldens:
     mongo: Mongo
     is_recording: bool
 
+    async def restore(self, collection: str, *ids: str) -> None:
+        """Store the goldens with these ids, as an earlier version of the product stored them."""
+        committed = json.loads((FOLDER / f"{collection}.json").read_text(encoding="utf-8"))
+        raw = self.mongo.collection(collection)._raw
+        for golden in committed:
+            if golden["document"]["_id"] in ids:
+                await raw.insert_one(RawBSONDocument(encoded(golden["document"])))
+
     async def check(self, collection: str, normalize: Callable[[Document], Mapping[str, Any]] | None = None) -> None:
         """Compare every document of the collection with its golden, in the order of ids.
 

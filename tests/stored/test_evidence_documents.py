@@ -6,7 +6,15 @@ from datetime import date, timedelta
 from schema.access.viewers import Role
 from schema.appraisal.ratings import Rating
 from schema.checks.flag_messages import FlagCode
-from schema.checks.flags import CheckFinding, FlagOwner, FlagReview, FlagState, FlagVerdict, raise_flag
+from schema.checks.flags import (
+    CheckFinding,
+    FlagOwner,
+    FlagReview,
+    FlagState,
+    FlagVerdict,
+    finding_key_of,
+    raise_flag,
+)
 from schema.checks.similarity import Likeness
 from schema.checks.thresholds import Measure
 from schema.core.digests import canonical, digest_of
@@ -135,7 +143,12 @@ async def test_content_under_a_taken_id_keeps_its_stored_form(records: Store, go
 
 
 async def test_flags_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """A flag's id derives from the finding. It must stay the same, or checking again raises the flag twice."""
+    """The key of a finding must stay the same, or checking again raises the flag twice.
+
+    Two of the flags were stored before flags had keys. Their ids are the keys.
+    """
+    former_ids = ("flg_01a1f67c-3edb-74b4-8c08-de9b0df149cd", "flg_01a1f67c-3edb-7c98-9711-3059c859e590")
+    await goldens.restore("flags", *former_ids)
     flagged = FlagOwner(fixed_id("obs", 1), PATH, fixed_id("usr", 1), NOW)
     whole = CheckFinding(
         code=FlagCode.SIMILAR_PICTURE,
@@ -148,7 +161,17 @@ async def test_flags_keep_their_stored_form(records: Store, goldens: Goldens) ->
         name="Snapseed",
     )
     bare = CheckFinding(code=FlagCode.FAR_FROM_UNIT, value=731.26, threshold=500.0, measure=Measure.METRES)
-    flags = [raise_flag(finding, flagged, minutes(1)) for finding in (whole, bare)]
+    assert (finding_key_of(bare, flagged), finding_key_of(whole, flagged)) == former_ids
+    await records.flags.raise_all([raise_flag(finding, flagged, minutes(2), bytes(10)) for finding in (whole, bare)])
+    former = await records.flags.many(former_ids)
+    assert sorted((flag.id, flag.finding_key, len(flag.reviews)) for flag in former) == [
+        (former_ids[0], None, 0),
+        (former_ids[1], None, 2),
+    ]
+    flagged = replace(flagged, id=fixed_id("obs", 3))
+    flags = [
+        raise_flag(finding, flagged, minutes(1), bytes([number] * 10)) for number, finding in enumerate((whole, bare))
+    ]
     reviews = [
         FlagReview(
             id=fixed_id("evt", number),
