@@ -50,7 +50,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     replay.addoption(
         "--replay-cases", type=int, default=20, metavar="N", help="cases of the replayed day, a multiple of 10"
     )
-    storms = parser.getgroup("storms", "the phones of tests/phone/test_state_machine.py")
+    storms = parser.getgroup("storms", "the phones of tests/phone/test_state_machine.py, and generated documents")
+    storms.addoption("--documents", type=int, default=120, metavar="N", help="number of documents to draw")
+    storms.addoption("--documents-seed", type=int, default=9, metavar="SEED", help="seed of the draws")
     storms.addoption("--phone-steps", type=int, default=20, metavar="N", help="steps of a phone in a storm")
 
 

@@ -22,47 +22,31 @@ from graphql import (
     GraphQLUnionType,
     InlineFragmentNode,
     IntValueNode,
-    NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
-    VariableNode,
     get_named_type,
     is_composite_type,
     is_list_type,
     is_non_null_type,
 )
 
+from api.graphql.list_sizes import CHANGES, PAGE_LISTS, list_size
+from api.graphql.page_sizes import PageSize, page_of
 from schema.core.refusals import Refusal, RefusalCode
 
 MAX_VISITS = 5000
 """Largest number of selections that are visited. The selections of a fragment count again at each of its spreads. A
 document of 3,000 tokens that spreads no fragment twice has 1,500 selections."""
 MAX_NESTING = 100
-PAGE_ARGUMENTS = ("first", "last")
-DEFAULT_PAGE = 50
-ASSUMED_LIST_SIZE = 5
-"""The assumed length of a list without a page size."""
-
-
-@dataclass(frozen=True, slots=True)
-class PageSize:
-    """The page size of a field: the value of `variable` if there is one, otherwise `size`."""
-
-    size: int
-    variable: str | None = None
-
-    def size_in(self, variables: Mapping[str, Any]) -> int:
-        value = variables.get(self.variable) if self.variable is not None else None
-        return value if isinstance(value, int) and not isinstance(value, bool) else self.size
 
 
 @dataclass(slots=True)
 class QueryCost:
     """The largest number of fields that a query can resolve.
 
-    It is the sum of `fixed`, of the cost of each part times its page size, and of the cost of each of `choices`. A
-    choice maps the possible types of a value to their costs. Only the highest of these costs counts, because a value
-    has one type.
+    It is the sum of `fixed`, of the cost of each part times the length of its list, and of the cost of each of
+    `choices`. A choice maps the possible types of a value to their costs. Only the highest of these costs counts,
+    because a value has one type. A page has at most `MAX_PAGE` records, because larger pages are refused.
     """
 
     fixed: int = 0
@@ -70,13 +54,13 @@ class QueryCost:
     choices: list[dict[str, "QueryCost"]] = field(default_factory=list)
 
     def add(self, page: PageSize, inner: "QueryCost") -> None:
-        if page.variable is None and not inner.parts and not inner.choices:
+        if not page.path and not inner.parts and not inner.choices:
             self.fixed += page.size * inner.fixed
         else:
             self.parts.append((page, inner))
 
     def total(self, variables: Mapping[str, Any]) -> int:
-        parts = sum(max(page.size_in(variables), 0) * inner.total(variables) for page, inner in self.parts)
+        parts = sum(page.length_in(variables) * inner.total(variables) for page, inner in self.parts)
         choices = sum(max(cost.total(variables) for cost in choice.values()) for choice in self.choices)
         return self.fixed + parts + choices
 
@@ -87,7 +71,8 @@ class DocumentShape:
 
     `depth` and `roots` are the highest values of any operation. `cost` holds the cost of each operation, keyed by
     operation name. All other numbers are totals of the document. `repeats` counts selections whose response name is
-    already selected in the same place. `pages` are the page sizes that the document asks for.
+    already selected in the same place. `pages` are the page sizes that the document asks for by arguments. Page sizes
+    inside input objects are not among them, because their mutation itself answers with a refusal if they are too large.
     """
 
     depth: int = 0
@@ -97,6 +82,7 @@ class DocumentShape:
     repeats: int = 0
     operations: int = 0
     fragments: int = 0
+    introspections: int = 0
     pages: list[PageSize] = field(default_factory=list)
     cost: dict[str | None, QueryCost] = field(default_factory=dict)
 
@@ -116,14 +102,16 @@ def measure_document(schema: GraphQLSchema, document: DocumentNode) -> DocumentS
 
 @dataclass(frozen=True, slots=True)
 class _Place:
+    """A place in the document. `page` is the size of a page that was asked for, but whose list is not reached yet."""
+
     depth: int
     nesting: int
     within: frozenset[str]
-    paged: bool = False
+    page: PageSize | None = None
     introspection: bool = False
 
-    def inside(self, *, deeper: bool, paged: bool, introspection: bool) -> "_Place":
-        return _Place(self.depth + deeper, self.nesting + 1, self.within, paged, self.introspection or introspection)
+    def inside(self, *, page: PageSize | None, introspection: bool) -> "_Place":
+        return _Place(self.depth + 1, self.nesting + 1, self.within, page, self.introspection or introspection)
 
 
 class _Walk:
@@ -211,7 +199,7 @@ class _Walk:
             within = within | {name}
         if selection_set is None:
             return
-        inner = _Place(place.depth, place.nesting + 1, within, place.paged, place.introspection)
+        inner = _Place(place.depth, place.nesting + 1, within, place.page, place.introspection)
         type_ = self.schema.get_type(condition.name.value) if condition else parent
         self.visit_selections(selection_set, type_, cost, inner, names)
 
@@ -223,6 +211,7 @@ class _Walk:
         self.shape.repeats += response_name in names
         below = names.setdefault(response_name, {})
         introspection = node.name.value.startswith("__")
+        self.shape.introspections += node.name.value in {"__schema", "__type"}
         if not (introspection or place.introspection):
             cost.fixed += 1
         if node.selection_set is None:
@@ -230,42 +219,37 @@ class _Walk:
         definition = (
             parent.fields.get(node.name.value) if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) else None
         )
-        page = self.page_of(node, definition)
+        asked = page_of(node, definition, self.defaults)
+        if asked is not None and asked.is_argument:
+            self.shape.pages.append(asked)
+        length, page = self.length_of(node, parent, definition, asked or place.page)
         inner = QueryCost()
         self.visit_selections(
             node.selection_set,
             get_named_type(definition.type) if definition else None,
             inner,
-            place.inside(deeper=True, paged=page is not None, introspection=introspection),
+            place.inside(page=page, introspection=introspection),
             below,
         )
-        if page is not None:
-            self.shape.pages.append(page)
-            cost.add(page, inner)
-        else:
-            # A list right inside a paged field is the page itself, and is counted already.
-            cost.add(
-                PageSize(ASSUMED_LIST_SIZE if definition and _is_list(definition) and not place.paged else 1), inner
-            )
+        cost.add(length, inner)
 
-    def page_of(self, node: FieldNode, definition: GraphQLField | None) -> PageSize | None:
-        """Return the page size that a field asks for, or None if the field has no pages."""
-        known = [name for name in PAGE_ARGUMENTS if definition is not None and name in definition.args]
-        given = {argument.name.value: argument.value for argument in node.arguments or ()}
-        asked = [given[name] for name in PAGE_ARGUMENTS if name in given]
-        default = DEFAULT_PAGE
-        if known and definition is not None:
-            set_default = definition.args[known[0]].default_value
-            default = set_default if isinstance(set_default, int) else DEFAULT_PAGE
-        for value in asked:
-            if isinstance(value, VariableNode):
-                name = value.name.value
-                return PageSize(self.defaults.get(name, default), name)
-            if isinstance(value, IntValueNode):
-                return PageSize(int(value.value[:10]))
-            if not isinstance(value, NullValueNode):
-                return PageSize(default)
-        return PageSize(default) if known or asked else None
+    def length_of(
+        self,
+        node: FieldNode,
+        parent: GraphQLNamedType | None,
+        definition: GraphQLField | None,
+        page: PageSize | None,
+    ) -> tuple[PageSize, PageSize | None]:
+        """Return how many values a field has, and the page size that is left for a list below.
+
+        `page` is the size of the page that this field or a field above asks for.
+        """
+        if definition is None or parent is None or not _is_list(definition):
+            return PageSize(1), page
+        name = node.name.value
+        if page is not None and (name in PAGE_LISTS or f"{parent.name}.{name}" == CHANGES):
+            return page, None
+        return PageSize(list_size(parent.name, name)), None
 
 
 def _is_list(definition: GraphQLField) -> bool:

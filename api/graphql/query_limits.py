@@ -23,6 +23,8 @@ MAX_OPERATIONS = 10
 MAX_REPEATS = 200
 """Largest number of selections whose name is already selected in the same place. Validation compares all pairs of
 selections that have the same name. With 200 repeats, this takes 30 ms at most."""
+MAX_INTROSPECTIONS = 2
+"""Largest number of `__schema` and `__type` in a document. Tools need one. A stranger may introspect, too."""
 MAX_PAGE_ARGUMENT = 100
 
 
@@ -85,7 +87,9 @@ class QueryLimits(SchemaExtension):
                 raise Refusal(RefusalCode.BAD_INPUT, "A page size can't be negative.")
         cost = shape.cost[context.operation_name].total(variables)
         if cost > self.settings.max_cost:
-            raise _too_many("fields, counted with the page sizes asked for", self.settings.max_cost, cost)
+            raise _too_many(
+                "fields, counted with the page sizes asked for and the longest lists", self.settings.max_cost, cost
+            )
         if self.prepared.errors is None:
             core = context.schema._schema  # noqa: SLF001
             self.prepared.errors = validate_document(core, document, context.validation_rules)
@@ -100,6 +104,7 @@ class QueryLimits(SchemaExtension):
         yield shape.repeats, MAX_REPEATS, "repeated fields"
         yield shape.fragments, MAX_FRAGMENTS, "fragments"
         yield shape.operations, MAX_OPERATIONS, "operations"
+        yield shape.introspections, MAX_INTROSPECTIONS, "introspections"
 
 
 def limit_extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:

@@ -29,6 +29,7 @@ from schema.core.refusals import Refusal, RefusalCode
 
 FAREWELL_SECONDS = 2.0
 PASSING = frozenset({RefusalCode.UNAVAILABLE.value, RefusalCode.BUSY.value})
+EXCEEDED = frozenset({RefusalCode.LIMIT_EXCEEDED.value})
 Errors = list[dict[str, Any]]
 
 
@@ -166,15 +167,16 @@ class ActiveSubscription:
     async def responses(self) -> AsyncGenerator[tuple[dict[str, Any], str | None], None]:
         """Yield pairs of a result, in the form that the caller sees, and the cursor to resume from after this result.
 
-        A cursor of None means that the previous cursor remains valid. If a part of the service is down, the stream
-        ends. The caller then connects again and gets this result again.
+        A cursor of None means that the previous cursor remains valid. If a part of the service is down, or if a result
+        takes more work than allowed, the stream ends. The caller then connects again and gets this result again.
         """
         result = self._first
         while result is not None:
             body: dict[str, Any] = {"data": result.data}
             if result.errors:
                 body["errors"] = errors.format_errors(result.errors, flat=self._flat)
-                if not PASSING.isdisjoint(error["extensions"]["code"] for error in body["errors"]):
+                codes = {error["extensions"]["code"] for error in body["errors"]}
+                if not PASSING.isdisjoint(codes) or (result.data is None and codes == EXCEEDED):
                     yield body, None
                     return
             yield body, self.stream.cursor if self.stream.ended is None else None

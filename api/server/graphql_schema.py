@@ -6,6 +6,7 @@ from strawberry.types.base import get_object_definition
 
 from api.graphql.endpoint import Schema
 from api.graphql.query_limits import limit_extensions
+from api.graphql.work_limit import bounded_by
 from api.server.areas import PRODUCT
 from api.settings import Settings
 from schema.core.times import SCALARS
@@ -29,7 +30,14 @@ def build_schema(settings: Settings) -> Schema:
     them.
     """
     config = StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not settings.introspection)
-    return Schema(Query, Mutation, Subscription, extensions=limit_extensions(settings), config=config)
+    return Schema(
+        Query,
+        Mutation,
+        Subscription,
+        extensions=limit_extensions(settings),
+        execution_context_class=bounded_by(settings.max_work),
+        config=config,
+    )
 
 
 def print_sdl(schema: Schema) -> str:

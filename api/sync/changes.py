@@ -9,12 +9,18 @@ from api.graphql.context import Context, Info
 from api.graphql.nodes import Pull
 from api.registration import Registration
 from schema.access.guards import query
+from schema.casework.assignments import Assignment
 from schema.core.pagination import DEFAULT_PAGE, CursorSeal
 from schema.core.refusals import Refusal, RefusalCode, Refused
+from schema.fieldwork.observations import Observation
 from schema.sync import changes
 from schema.sync.changes import Change, ChangeKind, ChangePage, ChangesResult, Progress, topics_of_viewer
 from storage.mongodb.causal_reads import begin_causal_reads
 from storage.sync.changes import ChangeEntry, ChangeSequence
+
+MAX_PARTS = 2_000
+"""Largest number of media and of edits of notes in a page of changes. A page with more is shorter than the phone asked
+for, because its answer would take more work than a request may. Otherwise the phone could never pull these records."""
 
 
 @strawberry.type
@@ -60,10 +66,12 @@ async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] 
     topics = [topic for kind in admitted for topic in topics_of_viewer(kind, context.actor)]
     progress = _open_cursor(seal, since, sequence).with_topics(topics, requested)
     entries = await context.store.changes.read(progress, topics, sequence.last, first + 1)
-    page, more = entries[:first], len(entries) > first
+    found = await _read_records(context, entries[:first], admitted)
+    page = _within_parts(entries[:first], found)
+    more = len(entries) > len(page)
     after = progress.advanced_to(page[-1].number if more else sequence.last, topics, done=not more)
     return ChangePage(
-        changes=await _load_changes(context, page, admitted),
+        changes=_changes_of(page, found),
         cursor=seal.close(after.values()),
         has_more=more,
         as_of=sequence.as_of,
@@ -98,13 +106,10 @@ def _open_cursor(seal: CursorSeal, since: str | None, sequence: ChangeSequence) 
     return progress
 
 
-async def _load_changes(
+async def _read_records(
     context: Context, entries: Sequence[ChangeEntry], admitted: Mapping[ChangeKind, Pull]
-) -> list[Change]:
-    """Return a change for each record in `entries`.
-
-    A change contains the record as the viewer sees it now, or None if the viewer can't see the record.
-    """
+) -> dict[str, Any]:
+    """Return the records in `entries`, by id, as the viewer sees them now."""
     ids: dict[ChangeKind, list[str]] = {}
     for entry in entries:
         ids.setdefault(entry.kind, []).append(entry.record_id)
@@ -112,6 +117,30 @@ async def _load_changes(
     for kind in ids.keys() & admitted.keys():
         records = await admitted[kind].read(context, list(dict.fromkeys(ids[kind])))
         found |= {str(record.id): record for record in records}
+    return found
+
+
+def _within_parts(entries: Sequence[ChangeEntry], found: Mapping[str, Any]) -> Sequence[ChangeEntry]:
+    """Return the first entries whose records have at most `MAX_PARTS` parts together, but at least one entry."""
+    parts, counted = 0, set[str]()
+    for index, entry in enumerate(entries):
+        if entry.record_id not in counted:
+            counted.add(entry.record_id)
+            parts += _parts_of(found.get(entry.record_id))
+        if parts > MAX_PARTS and index:
+            return entries[:index]
+    return entries
+
+
+def _parts_of(record: Any) -> int:
+    """Return how many parts of a record an answer may list: media of an observation, edits of an assignment's notes."""
+    if isinstance(record, Observation):
+        return len(record.content.media_ids)
+    return len(record.note_edits) if isinstance(record, Assignment) else 0
+
+
+def _changes_of(entries: Sequence[ChangeEntry], found: Mapping[str, Any]) -> list[Change]:
+    """Return a change for each record in `entries`. It has no record if the viewer can't see the record."""
     kinds = {entry.record_id: entry.kind for entry in entries}
     return [Change(kind=kind, id=strawberry.ID(id), record=found.get(id)) for id, kind in kinds.items()]
 

@@ -19,6 +19,7 @@ from strawberry.types import Info
 
 from api.graphql import query_limits
 from api.graphql.endpoint import GraphQLEndpoint, Schema
+from api.graphql.work_limit import bounded_by
 from api.http.responses import GRAPHQL_JSON, JSON
 from api.settings import Settings
 from schema.core.refusals import Refusal, RefusalCode
@@ -155,7 +156,13 @@ class Subscription:
 
 
 def schema_of(settings: Settings = Settings()) -> Schema:  # noqa: B008  frozen
-    return Schema(Query, Mutation, Subscription, extensions=query_limits.limit_extensions(settings))
+    return Schema(
+        Query,
+        Mutation,
+        Subscription,
+        extensions=query_limits.limit_extensions(settings),
+        execution_context_class=bounded_by(settings.max_work),
+    )
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10) -> None:

@@ -7,13 +7,14 @@ from datetime import timedelta
 import pytest
 
 from api.graphql.context import clock
+from api.sync import changes
 from schema.catalogue.entries import DEFAULTS
 from schema.organisation.units import Unit, UnitLevel, path_below
 from schema.sync.changes import ChangeKind, Progress
 from storage.store import Store
 from storage.sync.changes import Changes, RecordState
 from tests.support.case_steps import offer_case
-from tests.support.pulling import Puller, followed, point_of, settled
+from tests.support.pulling import PULL, Puller, followed, point_of, settled
 from tests.support.world import ACCEPT, WITHDRAW, World, medium, new_id
 
 
@@ -117,6 +118,22 @@ async def test_an_author_learns_that_photos_arrived_and_a_case_was_opened(world:
     assert [change["id"] for change in changed] == [own]
     assert [each["caseNumber"] for each in phone.records[own]["followUps"]] == [case["number"]]
     assert phone.of("Case") == []
+
+
+@pytest.mark.usefixtures("following")
+async def test_a_page_with_many_media_is_shorter_than_asked_for_and_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer with all the media of a full page would take more work than a request may."""
+    monkeypatch.setattr(changes, "MAX_PARTS", 4)
+    photos = [[medium(f"{number}.{each}".encode()) for each in range(5)] for number in range(3)]
+    sent = {await world.observe("inspector", media=media) for media in photos}
+    await settled(world.store)
+    first = (await world.ask("inspector", PULL, kinds=["OBSERVATION"], first=100))["changes"]
+    assert (len(first["changes"]), first["hasMore"]) == (1, True)
+    phone = Puller(world, "inspector")
+    await phone.pull()
+    assert sent <= set(phone.records)
 
 
 @pytest.mark.usefixtures("following")
