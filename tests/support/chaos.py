@@ -22,7 +22,7 @@ from tests.support.process_states import is_alive
 from tests.support.run_command import Run
 
 PARENT, PARENT_TWICE = "scripts.run", "scripts.run, and again while it starts"
-DECK = (*3 * ["api.server.serve"], *3 * ["api.server.worker"], *4 * ["mongod"], *4 * ["weed"], PARENT, PARENT_TWICE)
+DECK = (*2 * ["api.server.serve", "api.server.worker", "mongod", "weed"], PARENT, PARENT_TWICE)
 
 
 def processes() -> dict[int, tuple[int, str]]:
