@@ -14,6 +14,11 @@ from dataclasses import dataclass
 from typing import IO
 
 CHUNK = 1024 * 1024
+SIZES_FIRST, SIZES_FOLLOW = 0, 8
+"""Flags of a file whose checksum and sizes stand before its bytes, and of one that they follow.
+
+Packs made before December 2026 have them behind. A pack has them in the same place for all files.
+"""
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
 SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 IN_64_BITS = 0xFFFFFFFF
@@ -43,13 +48,16 @@ def entries_of(file: IO[bytes]) -> Iterator[ZipEntry]:
     """
     directory, count, end = find_directory(file)
     raw = read_part(file, directory, end - directory)
-    expected, at, seen = 0, 0, set[str]()
+    expected, at, seen, form = 0, 0, set[str](), None
     for _ in range(count):
         name, flags, dos_time, crc, size, offset, length = read_central(raw, at)
         at += length
         if name in seen:
             raise BadZipError(f"{name} is in the ZIP twice.")
         seen.add(name)
+        if form not in {None, flags}:
+            raise BadZipError(f"{name} is not stored as the files before it.")
+        form = flags
         if offset != expected:
             raise BadZipError(f"{name} does not lie where it should: there are bytes that belong to no file.")
         entry, expected = read_entry(file, name, flags, dos_time, crc, size, offset)
@@ -100,7 +108,11 @@ def read_central(raw: bytes, at: int) -> tuple[str, int, int, int, int, int, int
     name = read_name(raw[at + 46 : at + 46 + long])
     extra = raw[at + 46 + long : at + 46 + long + extra_long]
     is_large = len(extra) > 0
-    if (method, flags, packed) != (0, 8, size) or (made, needed) != ((45, 45) if is_large else (20, 20)):
+    if (
+        (method, packed) != (0, size)
+        or flags not in {SIZES_FIRST, SIZES_FOLLOW}
+        or (made, needed) != ((45, 45) if is_large else (20, 20))
+    ):
         raise BadZipError(f"{name} is not stored as packs are: compressed, encrypted, or its entry is damaged.")
     if (sign, system, reserved, comment, disk, inner, outer) != (b"PK\1\2", 3, 0, 0, 0, 0, 0o100644 << 16):
         raise BadZipError(f"The ZIP's directory is damaged at {name}.")
@@ -137,12 +149,14 @@ def read_entry(
     long, extra_long = header[-2:]
     start = offset + 30 + long + extra_long
     is_large = extra_long == 20
-    sizes = (IN_64_BITS, IN_64_BITS) if is_large else (0, 0)
-    expected = (b"PK\3\4", 45 if is_large else 20, 0, flags, 0, dos_time, 0, *sizes)
+    is_first = flags == SIZES_FIRST
+    stated = (crc, size) if is_first else (0, 0)
+    sizes = (IN_64_BITS, IN_64_BITS) if is_large else (stated[1], stated[1])
+    expected = (b"PK\3\4", 45 if is_large else 20, 0, flags, 0, dos_time, stated[0], *sizes)
     extra = read_part(file, offset + 30 + long, extra_long)
     if header[:9] != expected or read_part(file, offset + 30, long) != name.encode():
         raise BadZipError(f"The head of {name} in the ZIP is damaged or is that of another file.")
-    if extra_long and extra != struct.pack("<2H2Q", 1, 16, 0, 0):
+    if extra_long and extra != struct.pack("<2H2Q", 1, 16, stated[1], stated[1]):
         raise BadZipError(f"The head of {name} in the ZIP is damaged or is that of another file.")
     digest, checksum, left = hashlib.sha256(), 0, size
     file.seek(start)
@@ -153,12 +167,17 @@ def read_entry(
         digest.update(chunk)
         checksum = zlib.crc32(chunk, checksum)
         left -= len(chunk)
-    form = "<4sL2Q" if is_large else "<4s3L"
-    tail = struct.unpack(form, read_part(file, start + size, struct.calcsize(form)))
-    if tail[0] != b"PK\7\10" or tail[2:] != (size, size):
-        raise BadZipError(f"What follows {name} in the ZIP is damaged.")
-    entry = ZipEntry(name, start, size, dos_time, digest.hexdigest(), crc == checksum == tail[1])
-    return entry, start + size + struct.calcsize(form)
+    entry = ZipEntry(name, start, size, dos_time, digest.hexdigest(), crc == checksum)
+    return entry, start + size if is_first else read_tail(file, entry, crc, is_large=is_large)
+
+
+def read_tail(file: IO[bytes], entry: ZipEntry, crc: int, *, is_large: bool) -> int:
+    """Read the checksum and the sizes that follow a file. Return the offset behind them."""
+    form, start = "<4sL2Q" if is_large else "<4s3L", entry.start + entry.size
+    tail = struct.unpack(form, read_part(file, start, struct.calcsize(form)))
+    if tail != (b"PK\7\10", crc, entry.size, entry.size):
+        raise BadZipError(f"What follows {entry.name} in the ZIP is damaged.")
+    return start + struct.calcsize(form)
 
 
 def read_part(file: IO[bytes], start: int, size: int) -> bytes:

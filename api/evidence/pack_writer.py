@@ -4,7 +4,8 @@ The stored bytes of each medium are compared with the digest in its record.
 """
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -18,8 +19,9 @@ from api.evidence.report.builder import Reporter
 from api.evidence.report.html import render_page
 from api.evidence.report.pdf_process import print_pdf
 from api.evidence.report.wording import Words
-from api.evidence.zip_stream import Archive
+from api.evidence.zip_stream import Archive, ChangedFileError, Checksum
 from schema.access.viewers import Owner, Viewer
+from schema.core.refusals import Refusal, RefusalCode
 from schema.evidence.packs import (
     MANIFEST,
     PAGE,
@@ -43,6 +45,8 @@ from storage.s3.client import ObjectStore
 
 WITHHELD = "covers who is behind the observation; not for this pack"
 OTHER = "can't be recomposed from what is stored"
+HELD_BYTES = 8 * 1024 * 1024
+"""Largest original that is held in memory while its checksum is computed. Photos of phones are smaller."""
 MAX_THUMBNAIL_BYTES = 8 * 1024 * 1024
 """A thumbnail that our worker made is never larger."""
 
@@ -108,18 +112,16 @@ class Packing:
     ) -> AsyncIterator[bytes]:
         path, finding = None, IntegrityFinding.NOT_READY
         if media.state is MediaState.READY:
-            async with self.objects.open(media.key) as reading:
-                finding = IntegrityFinding.MISSING
-                if reading is not None:
-                    content_type = media.facts.content_type if media.facts else None
-                    path = original_path(
-                        observation_number, medium_number, media.id, content_type or media.content_type
-                    )
-                    async for piece in archive.stream(path, reading.byte_size, reading.chunks):
-                        yield piece
-                    file = archive.files[-1]
-                    is_same = (file.sha256, file.byte_size) == (media.sha256, media.byte_size)
-                    finding = IntegrityFinding.SAME if is_same else IntegrityFinding.ALTERED
+            finding = IntegrityFinding.MISSING
+            content_type = media.facts.content_type if media.facts else None
+            name = original_path(observation_number, medium_number, media.id, content_type or media.content_type)
+            count = len(archive.files)
+            async for piece in self._write_object(archive, name, media.key):
+                yield piece
+            if len(archive.files) > count:
+                path, file = name, archive.files[-1]
+                is_same = (file.sha256, file.byte_size) == (media.sha256, media.byte_size)
+                finding = IntegrityFinding.SAME if is_same else IntegrityFinding.ALTERED
         self.media.append(
             PackedMedium(
                 id=media.id,
@@ -131,6 +133,38 @@ class Packing:
                 path=path,
             )
         )
+
+    async def _write_object(self, archive: Archive, name: str, key: str) -> AsyncIterator[bytes]:
+        """Write the bytes that the store has now, or nothing if it has none.
+
+        Its size and checksum must be known first. So a small object is held in memory, and a large one is read twice.
+        Raise `Refusal(UNAVAILABLE)` if a large one changes in between.
+        """
+        held, sums = list[bytes](), Checksum()
+        async with self.objects.open(key) as reading:
+            if reading is None:
+                return
+            async for chunk in reading.chunks:
+                await anyio.to_thread.run_sync(sums.add, chunk)
+                if reading.byte_size <= HELD_BYTES:
+                    held.append(chunk)
+        async with self._again(key, held) as chunks:
+            try:
+                async for piece in archive.stream(name, sums.byte_size, sums.crc32, chunks):
+                    yield piece
+            except ChangedFileError as error:
+                raise Refusal(RefusalCode.UNAVAILABLE) from error
+
+    @asynccontextmanager
+    async def _again(self, key: str, held: Sequence[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Yield the chunks that are held in memory, or read the object once more if none are."""
+        if held:
+            yield _iterate(held)
+            return
+        async with self.objects.open(key) as reading:
+            if reading is None:
+                raise Refusal(RefusalCode.UNAVAILABLE)
+            yield reading.chunks
 
     async def _write_thumbnail(
         self, archive: Archive, observation_number: int, medium_number: int, media: Media
@@ -192,6 +226,11 @@ class Packing:
                         yield archive.add(path, body)
                 digest = revision.content_sha256 if is_known else None
                 self.revisions.append(PackedRevision(observation.id, revision.number, path, digest, note))
+
+
+async def _iterate(chunks: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
 
 
 def media_ids(observation: Observation) -> list[str]:

@@ -1,6 +1,7 @@
-"""Write a pack's ZIP as a stream: uncompressed, in one pass, with only unsent bytes in memory.
+"""Write a pack's ZIP as a stream, uncompressed. Each file's size and checksum stand before its bytes.
 
-The ZIP format is written here and not by a library, so every Python version writes exactly the same bytes.
+Programs that read a ZIP from front to back (Java's `ZipInputStream`, for one) can't read uncompressed files whose size
+follows them. The ZIP format is written here and not by a library, so every Python version writes exactly the same bytes.
 """
 
 import hashlib
@@ -22,40 +23,35 @@ MAX_COUNT = 2**16 - 1
 """The largest number of files that is written in 16 bits. A larger number is written in 64 bits."""
 ELSEWHERE = 2**32 - 1
 """Placeholder in a 32-bit field. The true number is in a 64-bit field."""
-SIZES_FOLLOW = 8
-"""Flag of an entry whose checksum and sizes are written after its bytes, because they are not known before."""
 PLAIN_VERSION, LARGE_VERSION = 20, 45
 """Versions of the ZIP format that a program needs to read an entry, without and with 64-bit numbers."""
 UNIX = 3
 REGULAR_FILE = 0o100644 << 16
 
 
-@dataclass
-class Entry:
-    """One file in the ZIP, while the ZIP is being written.
+class ChangedFileError(Exception):
+    """The bytes of a file are not those whose size and checksum were written before them."""
 
-    `large` means that the sizes of the file are written in 64 bits. This is decided from the expected size.
-    """
+
+@dataclass(frozen=True)
+class Entry:
+    """One file in the ZIP. `start` is the offset of its head. `checksum` is the CRC-32."""
 
     name: bytes
     start: int
-    large: bool
-    checksum: int = 0
-    size: int = 0
+    size: int
+    checksum: int
 
     @property
-    def version(self) -> int:
-        return LARGE_VERSION if self.large else PLAIN_VERSION
+    def large(self) -> bool:
+        """Return whether the sizes of the file are written in 64 bits."""
+        return self.size >= LARGE
 
     def head(self, time: int) -> bytes:
-        extra = pack("<2H2Q", 1, 16, 0, 0) if self.large else b""
-        size = ELSEWHERE if self.large else 0
-        fields = (self.version, SIZES_FOLLOW, 0, time, 0, size, size, len(self.name), len(extra))
+        extra = pack("<2H2Q", 1, 16, self.size, self.size) if self.large else b""
+        size, version = (ELSEWHERE, LARGE_VERSION) if self.large else (self.size, PLAIN_VERSION)
+        fields = (version, 0, 0, time, self.checksum, size, size, len(self.name), len(extra))
         return pack("<4s3H4L2H", b"PK\3\4", *fields) + self.name + extra
-
-    def tail(self) -> bytes:
-        form = "<4sL2Q" if self.large else "<4s3L"
-        return pack(form, b"PK\7\10", self.checksum, self.size, self.size)
 
     def listing(self, time: int) -> bytes:
         """Return the entry's record in the central directory."""
@@ -64,7 +60,7 @@ class Entry:
         numbers = [*([self.size, self.size] if self.large else []), *([self.start] if is_far else [])]
         extra = pack(f"<2H{len(numbers)}Q", 1, 8 * len(numbers), *numbers) if numbers else b""
         version = LARGE_VERSION if numbers else PLAIN_VERSION
-        fields = (version, UNIX, version, SIZES_FOLLOW, 0, time, self.checksum, size, size, len(self.name), len(extra))
+        fields = (version, UNIX, version, 0, 0, time, self.checksum, size, size, len(self.name), len(extra))
         return pack("<4s2B3H4L5H2L", b"PK\1\2", *fields, 0, 0, 0, REGULAR_FILE, start) + self.name + extra
 
 
@@ -80,26 +76,34 @@ class Archive:
         self._entries: list[Entry] = []
         self.files: list[PackedFile] = []
 
-    async def stream(self, path: str, byte_size: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Write a file as its bytes arrive, and yield the bytes of the ZIP. `byte_size` is the expected size."""
-        entry, digest = self._begin(path, byte_size), hashlib.sha256()
+    async def stream(
+        self, path: str, byte_size: int, checksum: int, chunks: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
+        """Write a file as its bytes arrive, and yield the bytes of the ZIP.
+
+        Raise `ChangedFileError` if the bytes don't have this size and CRC-32. The ZIP is then broken.
+        """
+        entry, digest, sums = self._begin(path, byte_size, checksum), hashlib.sha256(), Checksum()
         yield entry.head(self._time)
         async for chunk in chunks:
 
             def count(chunk: bytes = chunk) -> None:
                 digest.update(chunk)
-                entry.checksum = zlib.crc32(chunk, entry.checksum)
+                sums.add(chunk)
 
             await anyio.to_thread.run_sync(count)  # a mebibyte takes a millisecond or more
-            entry.size += len(chunk)
+            if sums.byte_size > byte_size:
+                break
             yield chunk
-        yield self._finish(entry, digest.hexdigest())
+        if (sums.byte_size, sums.crc32) != (byte_size, checksum):
+            raise ChangedFileError(path)
+        self._finish(entry, digest.hexdigest())
 
     def add(self, path: str, body: bytes) -> bytes:
-        """Write a small file, and return the bytes of the ZIP."""
-        entry = self._begin(path, len(body))
-        entry.checksum, entry.size = zlib.crc32(body), len(body)
-        return b"".join([entry.head(self._time), body, self._finish(entry, hashlib.sha256(body).hexdigest())])
+        """Write a file that lies in memory, and return the bytes of the ZIP."""
+        entry = self._begin(path, len(body), zlib.crc32(body))
+        self._finish(entry, hashlib.sha256(body).hexdigest())
+        return entry.head(self._time) + body
 
     def end(self) -> bytes:
         """Return the central directory, which ends the ZIP."""
@@ -113,15 +117,25 @@ class Archive:
         count, size, start = min(count, MAX_COUNT), min(size, ELSEWHERE), min(start, ELSEWHERE)
         return directory + large + pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, size, start, 0)
 
-    def _begin(self, path: str, byte_size: int) -> Entry:
-        return Entry(path.encode("ascii"), self._end, byte_size >= LARGE)
+    def _begin(self, path: str, byte_size: int, checksum: int) -> Entry:
+        return Entry(path.encode("ascii"), self._end, byte_size, checksum)
 
-    def _finish(self, entry: Entry, sha256: str) -> bytes:
-        tail = entry.tail()
-        self._end += len(entry.head(self._time)) + entry.size + len(tail)
+    def _finish(self, entry: Entry, sha256: str) -> None:
+        self._end += len(entry.head(self._time)) + entry.size
         self._entries.append(entry)
         self.files.append(PackedFile(entry.name.decode(), entry.size, sha256))
-        return tail
+
+
+@dataclass
+class Checksum:
+    """The size and the CRC-32 of bytes that arrive in chunks."""
+
+    byte_size: int = 0
+    crc32: int = 0
+
+    def add(self, chunk: bytes) -> None:
+        self.byte_size += len(chunk)
+        self.crc32 = zlib.crc32(chunk, self.crc32)
 
 
 def _dos_time(at: datetime) -> int:

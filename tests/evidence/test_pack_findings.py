@@ -38,6 +38,25 @@ async def test_altered_and_missing_originals_are_reported(world: World, tmp_path
         verify_pack(io.BytesIO(pack))
 
 
+async def test_a_large_original_is_read_twice_and_packed_as_a_small_one(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = await observed(world, PHOTO, PHOTO + b"!")
+    await verified(world, tmp_path)
+    [observation] = await world.store.observations.many([id])
+    [first] = await world.store.media.many(observation.content.media_ids[:1])
+    await world.store.objects.put(first.key, PHOTO[:-1] + b"x", "image/jpeg")
+
+    def originals(pack: bytes) -> list[bytes]:
+        return [body for name, body in files_of(pack).items() if name.startswith("originals/")]
+
+    small = await packed(world, "supervisor", id)
+    monkeypatch.setattr("api.evidence.pack_writer.HELD_BYTES", 1_000)
+    large = await packed(world, "supervisor", id)
+    assert originals(large) == originals(small) == [PHOTO[:-1] + b"x", PHOTO + b"!"]
+    assert [each["finding"] for each in manifest_of(large)["media"]] == ["ALTERED", "SAME"]
+
+
 async def test_altered_and_missing_thumbnails_are_left_out_and_reported(world: World, tmp_path: Path) -> None:
     """One is altered, one missing, one from before digests were recorded, and one intact. All originals are intact."""
     id = await observed(world, *(PHOTO + b"!" * number for number in range(4)))

@@ -7,13 +7,14 @@ import hashlib
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
 
 from api.evidence import zip_stream
-from api.evidence.zip_stream import LARGE, Archive, Entry
+from api.evidence.zip_stream import LARGE, Archive, ChangedFileError, Entry
 from scripts.stored_zip import entries_of, read_central
 
 AT = datetime(2026, 11, 23, 1, 12, 33, tzinfo=UTC)
@@ -31,7 +32,7 @@ async def written(*files: tuple[str, bytes]) -> bytes:
             for start in range(0, len(body), 700):
                 yield body[start : start + 700]
 
-        pieces += [piece async for piece in archive.stream(path, len(body), chunks())]
+        pieces += [piece async for piece in archive.stream(path, len(body), zlib.crc32(body), chunks())]
     assert [(file.path, file.byte_size) for file in archive.files] == [(path, len(body)) for path, body in files]
     return b"".join([*pieces, archive.end()])
 
@@ -57,8 +58,8 @@ async def test_every_reader_finds_the_written_files(bound: int, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("bound", "sha256"),
     [
-        (LARGE, "80abfb55063c385bf3fe23ed50577e1103a902327632d1c727a1777d04d3b11b"),
-        (2_000, "537c523d87009a62dcdd2d233720e86c286032d9c2877b7e7de74b1e5c9f6d38"),
+        (LARGE, "aa76106c3d41f08a668800bc445d28718c09da33c0774e030bb0d368ac421016"),
+        (2_000, "1d99a656fef126bb7cdcc7720d8677d01e949a3cfb9446311cd1740888bc67b6"),
     ],
 )
 async def test_the_zip_is_identical_on_every_python(bound: int, sha256: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,10 +71,33 @@ async def test_the_zip_is_identical_on_every_python(bound: int, sha256: str, mon
 @pytest.mark.parametrize("size", [0, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40])
 @pytest.mark.parametrize("start", [0, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40])
 def test_sizes_and_offsets_of_any_magnitude_are_listed(size: int, start: int) -> None:
-    entry = Entry(b"a.jpg", start, size >= LARGE, checksum=7, size=size)
-    listing = entry.listing(WHEN)
-    assert read_central(listing, 0) == ("a.jpg", 8, WHEN, 7, size, start, len(listing))
-    assert entry.tail()[8:] == struct.pack("<2Q" if size >= 2**31 else "<2L", size, size)
+    entry = Entry(b"a.jpg", start, size, checksum=7)
+    listing, head = entry.listing(WHEN), entry.head(WHEN)
+    assert read_central(listing, 0) == ("a.jpg", 0, WHEN, 7, size, start, len(listing))
+    stated = head[39:] if size >= 2**31 else head[18:26]
+    assert stated == struct.pack("<2Q" if size >= 2**31 else "<2L", size, size)
+    assert struct.unpack("<HL", head[6:8] + head[14:18]) == (0, 7)
+
+
+@pytest.mark.parametrize("body", [b"", b"a" * 1_999, b"a" * 2_001, b"b" * 2_000])
+async def test_bytes_that_differ_from_what_the_head_says_are_an_error(body: bytes) -> None:
+    """The writer never yields more bytes than the head says."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 700):
+            yield body[start : start + 700]
+
+    pieces: list[bytes] = []
+    archive = Archive(AT)
+
+    async def write() -> None:
+        async for piece in archive.stream("a.jpg", 2_000, zlib.crc32(b"a" * 2_000), chunks()):
+            pieces.append(piece)  # noqa: PERF401  what was yielded before the error
+
+    with pytest.raises(ChangedFileError):
+        await write()
+    assert sum(map(len, pieces[1:])) <= 2_000
+    assert archive.files == []
 
 
 async def test_a_zip_can_hold_more_files_than_16_bits_can_count() -> None:
