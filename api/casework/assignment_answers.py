@@ -53,7 +53,13 @@ async def answer_assignments(
     items: list[_AnswerItem] = []
     for index, sent in zip(readable_indexes(len(input.answers), unreadable_drafts), input.answers, strict=True):
         try:
-            answer = to_stored_answer(sent, user_id=context.actor.user_id, now=context.now, field=f"answers.{index}")
+            answer = to_stored_answer(
+                sent,
+                user_id=context.actor.user_id,
+                capacity=context.actor.capacity,
+                now=context.now,
+                field=f"answers.{index}",
+            )
             items.append(_AnswerItem(index, sent, answer))
         except Refusal as refusal:
             results[index] = _refused(context, sent.id, refusal)

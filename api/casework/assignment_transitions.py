@@ -14,6 +14,7 @@ from api.casework.held_answers import apply_held
 from api.graphql.context import Context
 from api.graphql.creation import create_once
 from api.graphql.nodes import first_or_none
+from schema.access.viewers import capacity_of
 from schema.accounts.users import User
 from schema.casework.assignments import ASSIGNEES, Assignment, AssignmentKind, AssignmentState
 from schema.casework.cases import ASSIGNABLE, CaseEventKind
@@ -105,6 +106,8 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
             unit_id=unit_id,
             unit_path=unit_path,
             opening_sha256=digest,
+            assignee_capacity=capacity_of(assignee.roles, assignee.office_path),
+            offered_by_capacity=context.actor.capacity,
         )
         return await _offer(context, offer)
 
@@ -138,6 +141,8 @@ async def hand_on(context: Context, input: HandOnAssignmentInput) -> Assignment:
             unit_path=held.unit_path,
             handed_on_from_id=held.id,
             opening_sha256=digest,
+            assignee_capacity=capacity_of(assignee.roles, assignee.office_path),
+            offered_by_capacity=context.actor.capacity,
         )
         return await _offer(context, offer)
 

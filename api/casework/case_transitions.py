@@ -165,6 +165,7 @@ def event(
         by_id=context.actor.user_id,
         about_ids=tuple(about),
         sent_sha256=sent,
+        by_capacity=context.actor.capacity,
     )
 
 

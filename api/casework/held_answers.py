@@ -92,6 +92,7 @@ def _event(kind: CaseEventKind, answer: StoredAnswer, now: datetime) -> Document
         note=answer.result,
         by_id=answer.user_id,
         about_ids=(answer.assignment_id,),
+        by_capacity=answer.capacity,
     )
     return entry_without_state(event)
 

@@ -25,7 +25,8 @@ from graphql import (
 
 from api.graphql.context import Context
 from schema.access.permissions import CLEARED, Permit
-from schema.access.viewers import COVERT_ROLES
+from schema.access.viewers import COVERT_ROLES, UNKNOWN_COVERT
+from schema.casework.assignments import Assignment
 from schema.casework.cases import Case
 from schema.core.refusals import Refusal, RefusalCode
 from schema.evidence.packs import MAX_ENTRIES
@@ -98,7 +99,11 @@ async def content_of(
     if result.errors:
         raise result.errors[0].original_error or result.errors[0]
     data: dict[str, Any] = (result.data or {})[name]
-    hidden = frozenset(observation.author_id for observation in observations if observation.author_is_covert)
+    hidden = {observation.author_id for observation in observations if observation.author_is_covert}
+    if isinstance(record, Case):
+        assignments = await context.load.related(Assignment, case=record.id)
+        hidden |= {event.by_id for event in record.history if event.capacity.is_covert}
+        hidden |= {one.assignee_id for one in assignments if (one.assignee_capacity or UNKNOWN_COVERT).is_covert}
     return PackContent(record, data if identities else without_covert(data, hidden), observations, media)
 
 
@@ -111,7 +116,7 @@ def without_covert(value: Any, hidden: Collection[str]) -> Any:
     """Return GraphQL data without people in covert roles.
 
     The viewer is left out, too, if the viewer has a covert role: GraphQL shows viewers their own name. `hidden` holds
-    the ids of authors who had a covert role when they recorded the observation.
+    the ids of people who had a covert role when they recorded an observation or acted in the case.
     """
     if isinstance(value, dict):
         if "displayName" in value and (value["id"] in hidden or not _COVERT.isdisjoint(value["roles"])):

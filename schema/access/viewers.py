@@ -1,7 +1,7 @@
 """Define the viewer: the signed-in person, with the roles and scopes that decide what the person may see and do."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import strawberry
@@ -39,6 +39,21 @@ COVERT_ROLES = frozenset({Role.INSPECTOR, Role.MONITOR})
 
 
 @dataclass(frozen=True)
+class Capacity:
+    """In which capacity a person acted: whether covertly, and for the office at which path, if known.
+
+    It is stored with the act. A person's later roles do not change who may learn of the act.
+    """
+
+    is_covert: bool
+    office_path: str | None
+
+
+UNKNOWN_COVERT = Capacity(is_covert=True, office_path=None)
+"""The capacity of an act that may be a covert person's and was stored before capacities were."""
+
+
+@dataclass(frozen=True)
 class Owner:
     """The owner of a record: its author, and the path of the office that the author worked for."""
 
@@ -62,6 +77,10 @@ class Viewer:
     clearances: frozenset[Clearance]
     device_id: str | None
 
+    @property
+    def capacity(self) -> Capacity:
+        return capacity_of(self.roles, self.office_path)
+
     def has(self, *roles: Role) -> bool:
         return not self.roles.isdisjoint(roles)
 
@@ -73,12 +92,28 @@ class Viewer:
     def sees_identities(self) -> bool:
         return Clearance.IDENTITY in self.clearances
 
+    def may_name(self, user_id: str, capacity: Capacity) -> bool:
+        """Whether the viewer may learn that this person acted in `capacity`.
+
+        Everybody may if the person acted openly. If they acted for an unknown office, the identity clearance is enough.
+        """
+        if not capacity.is_covert:
+            return True
+        if capacity.office_path is None:
+            return self.user_id == user_id or self.sees_identities
+        return self.knows(Owner(user_id, capacity.office_path))
+
     def knows(self, owner: Owner) -> bool:
         """Whether the viewer may learn who made a record.
 
         The author may, and so may a viewer with the identity clearance whose scope covers the author's office.
         """
         return self.user_id == owner.author_id or (self.sees_identities and self.covers(owner.office_path))
+
+
+def capacity_of(roles: Collection[Role], office_path: str | None) -> Capacity:
+    """Return the capacity in which a person with these roles acts for an office."""
+    return Capacity(not COVERT_ROLES.isdisjoint(roles), office_path)
 
 
 def covers(scopes: Sequence[str], path: str) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime
 import strawberry
 
 from schema.access.permissions import SEEN, SIGNED_IN, Row, connection, only
-from schema.access.viewers import Clearance, Role
+from schema.access.viewers import Capacity, Clearance, Role
 from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.organisation.units import Unit
@@ -56,6 +56,14 @@ class User(Node, prefix="usr"):
     @strawberry.field(description="The units in whose subtrees the person works (管辖范围).")
     async def scopes(self, info: Info) -> list[Unit]:
         return await info.context.load.many(Unit, self.scope_ids)
+
+
+async def load_named(info: Info, id: str, capacity: Capacity) -> User | None:
+    """Load the person of an act. Return None if the viewer must not learn who acted in that capacity."""
+    viewer = info.context.viewer
+    if viewer is None or not viewer.may_name(id, capacity):
+        return None
+    return await info.context.load.one(User, id)
 
 
 @strawberry.type(description="The signed-in person's own account (我的账户).")

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import strawberry
 
 from schema.access.permissions import FOLLOWERS, SEEN, Row
+from schema.access.viewers import Capacity
 from schema.accounts.device_clocks import DeviceClockInput
 from schema.casework.assignments import Assignment, AssignmentState
 from schema.core.digests import digest_of
@@ -144,6 +145,8 @@ class StoredAnswer:
     state: AnswerState = AnswerState.HELD
     refused_as: RefusalCode | None = None
     reason: str | None = None
+    capacity: Capacity | None = None
+    """In which capacity the sender answered. None for answers that are older than this field."""
 
     def with_outcome(self, refusal: Refusal | None) -> "StoredAnswer":
         """Return a copy in state SETTLED if `refusal` is None, otherwise in state REFUSED with that refusal."""
@@ -166,7 +169,9 @@ class StoredAnswer:
         )
 
 
-def to_stored_answer(answer: AssignmentAnswer, *, user_id: str, now: datetime, field: str) -> StoredAnswer:
+def to_stored_answer(
+    answer: AssignmentAnswer, *, user_id: str, capacity: Capacity, now: datetime, field: str
+) -> StoredAnswer:
     """Validate an answer and return its stored form. Raise `Refusal(BAD_ID | BAD_INPUT)` if it is invalid."""
     validate_id(answer.id, "ans", field=f"{field}.id")
     validate_id(answer.assignment_id, "asg", field=f"{field}.assignmentId")
@@ -186,6 +191,7 @@ def to_stored_answer(answer: AssignmentAnswer, *, user_id: str, now: datetime, f
         result=answer.result,
         sha256=digest_of(answer),
         received_at=now,
+        capacity=capacity,
     )
 
 

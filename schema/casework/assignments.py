@@ -10,8 +10,8 @@ from datetime import date, datetime
 import strawberry
 
 from schema.access.permissions import FOLLOWERS, OFFICERS, SEEN, Row, connection, only
-from schema.access.viewers import Role
-from schema.accounts.users import User
+from schema.access.viewers import UNKNOWN_COVERT, Capacity, Role
+from schema.accounts.users import User, load_named
 from schema.casework.assignment_notes import AssignmentNote, NoteEdit, merge_edits
 from schema.casework.cases import Case
 from schema.core.context import Info
@@ -85,6 +85,9 @@ class Assignment(Node, prefix="asg"):
     handed_on_from_id: strawberry.Private[str | None] = None
     opening_sha256: strawberry.Private[str]
     note_edits: strawberry.Private[tuple[NoteEdit, ...]] = ()
+    assignee_capacity: strawberry.Private[Capacity | None] = None
+    offered_by_capacity: strawberry.Private[Capacity | None] = None
+    """Both are None for assignments that are older than these fields."""
 
     @strawberry.field(description="Notes of the assignee, one entry for each field that was ever edited (交办备注).")
     def notes(self) -> list[AssignmentNote]:
@@ -94,11 +97,12 @@ class Assignment(Node, prefix="asg"):
         description="The person to whom the work is assigned. Null if the viewer must not know this person (承办人)."
     )
     async def assignee(self, info: Info) -> User | None:
-        return await info.context.load.one(User, self.assignee_id)
+        return await load_named(info, self.assignee_id, self.assignee_capacity or UNKNOWN_COVERT)
 
     @strawberry.field(description="The person who offered the assignment (交办人).")
     async def offered_by(self, info: Info) -> User | None:
-        return await info.context.load.one(User, self.offered_by_id)
+        openly = Capacity(is_covert=False, office_path=None)  # only supervisors and officers could ever offer
+        return await load_named(info, self.offered_by_id, self.offered_by_capacity or openly)
 
     @strawberry.field(description="The assigned case. Null for an inspection, or if the viewer must not see the case.")
     async def case(self, info: Info) -> Case | None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from schema.access.permissions import FOLLOWERS, OFFICERS, SEEN, Row, connection
-from schema.accounts.users import User
+from schema.access.viewers import UNKNOWN_COVERT, Capacity
+from schema.accounts.users import User, load_named
 from schema.core.context import Info, Kind
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
@@ -93,6 +94,10 @@ class CaseEventKind(enum.Enum):
     WITHDRAWN = "WITHDRAWN"
 
 
+BY_ASSIGNEES = frozenset({CaseEventKind.HAND_OVER_ACCEPTED, CaseEventKind.FINISHED})
+"""Events that an inspector may cause. Only supervisors and officers may cause the others."""
+
+
 @strawberry.type(description="One entry of a case's history (办理记录).")
 class CaseEvent:
     id: strawberry.ID = strawberry.field(description="Id of the entry: `evt_` and a UUIDv7.")
@@ -105,10 +110,19 @@ class CaseEvent:
     by_id: strawberry.Private[str]
     about_ids: strawberry.Private[tuple[str, ...]] = ()
     sent_sha256: strawberry.Private[str | None] = None
+    by_capacity: strawberry.Private[Capacity | None] = None
+    """None for events that are older than this field."""
+
+    @property
+    def capacity(self) -> Capacity:
+        """In which capacity the person caused the event."""
+        if self.by_capacity is not None:
+            return self.by_capacity
+        return UNKNOWN_COVERT if self.kind in BY_ASSIGNEES else Capacity(is_covert=False, office_path=None)
 
     @strawberry.field(description="The person who caused the event. Null if the viewer must not know this person.")
     async def by(self, info: Info) -> User | None:
-        return await info.context.load.one(User, self.by_id)
+        return await load_named(info, self.by_id, self.capacity)
 
 
 @strawberry.type(
@@ -172,14 +186,20 @@ class Case(Node, prefix="cas"):
 
     @strawberry.field(description="The person who received the matter and opened the case (首问责任人).")
     async def first_responder(self, info: Info) -> User | None:
-        return await info.context.load.one(User, self.first_responder_id)
+        return await load_named(info, self.first_responder_id, self._capacity(CaseEventKind.OPENED))
 
     @strawberry.field(
         description="The person responsible now: at first the first responder, then each person who accepts an "
         "assignment of the case (现责任人)."
     )
     async def responsible(self, info: Info) -> User | None:
-        return await info.context.load.one(User, self.responsible_id)
+        capacity = self._capacity(CaseEventKind.OPENED, CaseEventKind.HAND_OVER_ACCEPTED)
+        return await load_named(info, self.responsible_id, capacity)
+
+    def _capacity(self, *kinds: CaseEventKind) -> Capacity:
+        """Return in which capacity the person of the latest event of these kinds acted."""
+        acts = (event.capacity for event in reversed(self.history) if event.kind in kinds)
+        return next(acts, UNKNOWN_COVERT)
 
     @strawberry.field(description="The observations on which the case is based, at most 500, oldest first.")
     async def observations(self, info: Info) -> list[Observation]:

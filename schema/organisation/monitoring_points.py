@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from schema.access.permissions import SEEN, Row, connection, only
-from schema.access.viewers import Role
+from schema.access.viewers import Owner, Role
 from schema.core.context import Info, Kind
 from schema.core.nodes import Node
 from schema.geography.positions import Datum, GeoPoint
@@ -45,7 +45,10 @@ class MonitoringPoint(Node, prefix="pnt"):
         description="The monitors who report from here. Only people whom the viewer may know are listed (监测员)."
     )
     async def monitors(self, info: Info) -> list[Annotated["User", strawberry.lazy("schema.accounts.users")]]:
-        return await info.context.load.many(USER, self.monitor_ids)
+        """Return the monitors. To report from here is covert, also if a monitor has only open roles by now."""
+        viewer = info.context.viewer
+        known = [id for id in self.monitor_ids if viewer and viewer.knows(Owner(id, self.path))]
+        return await info.context.load.many(USER, known)
 
 
 PERMITS: tuple[Row, ...] = (

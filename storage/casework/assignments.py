@@ -55,15 +55,19 @@ class Assignments:
         """
 
         async def work(session: Session) -> Assignment | None:
-            accepted = await self._move(id, AssignmentState.ACCEPTED, {"accepted_at": now}, session)
+            fields: Document = {"accepted_at": now}
+            capacity = event.get("by_capacity")
+            if capacity and capacity["is_covert"]:  # the assignee may have become covert since the offer
+                fields["assignee_capacity"] = capacity
+            accepted = await self._move(id, AssignmentState.ACCEPTED, fields, session)
             if accepted is None:
                 return None
             before = accepted.handed_on_from_id
             if before and not await self._move(before, AssignmentState.HANDED_ON, {"ended_at": now}, session):
                 raise UndoneError
             if accepted.case_id:
-                fields = {"responsible_id": accepted.assignee_id}
-                await self._append_history(accepted.case_id, event, session, moves=ON_ACCEPTANCE, fields=fields)
+                responsible = {"responsible_id": accepted.assignee_id}
+                await self._append_history(accepted.case_id, event, session, moves=ON_ACCEPTANCE, fields=responsible)
             return accepted
 
         return await transact_or_undo(self._mongo, work)

@@ -38,6 +38,8 @@ PIPELINE: list[Document] = [
     {"$project": {"ns.coll": 1, "documentKey": 1, "clusterTime": 1}},
 ]
 
+_CAPACITIES = frozenset({"by_capacity", "assignee_capacity", "offered_by_capacity"})
+
 Ids = Mapping[ChangeKind, Many[str]]
 
 
@@ -136,8 +138,20 @@ class ChangeSources:
 
     @staticmethod
     def _state(kind: ChangeKind, record: Any, topics: Iterable[str], *more: Any) -> RecordState:
-        """Return the state of a record. The digest leaves out the fields that only workers use, such as leases."""
-        return RecordState(kind, str(record.id), frozenset(topics), _digest(to_document(record), *more))
+        """Return the state of a record.
+
+        The digest leaves out the fields that only workers use, such as leases, and fields that readers never see.
+        """
+        document = _without_capacities(to_document(record))
+        return RecordState(kind, str(record.id), frozenset(topics), _digest(document, *more))
+
+
+def _without_capacities(value: Any) -> Any:
+    """Leave out in which capacity people acted, at any depth."""
+    if isinstance(value, dict):
+        shown = {name: item for name, item in value.items() if name not in _CAPACITIES}
+        return {name: _without_capacities(item) for name, item in shown.items()}
+    return [_without_capacities(item) for item in value] if isinstance(value, list) else value
 
 
 def _digest(*parts: Any) -> str:

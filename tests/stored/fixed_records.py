@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date
 
+from schema.access.viewers import Capacity
 from schema.casework.assignment_notes import NoteEdit, NoteField
 from schema.casework.assignments import Assignment, AssignmentKind, AssignmentState
 from schema.casework.cases import Case, CaseEvent, CaseEventKind, CaseOutcome, CaseState, case_number
@@ -24,6 +25,7 @@ from storage.mongodb.codecs import to_document
 from tests.stored.fixed import DIGEST, NOW, OTHER_DIGEST, PATH, POSITION, fixed_id, minutes
 
 OFFICE = fixed_id("unt", 1)
+COVERT, OPEN = Capacity(is_covert=True, office_path=PATH), Capacity(is_covert=False, office_path=None)
 CONTENT = ObservationContent(
     method=Method.COMPLAINT,
     category=Category.ABSENCE,
@@ -136,6 +138,7 @@ def case_event(number: int, kind: CaseEventKind, state: CaseState) -> CaseEvent:
         by_id=fixed_id("usr", 4),
         about_ids=(fixed_id("obs", 1), fixed_id("obs", 2)),
         sent_sha256=DIGEST,
+        by_capacity=OPEN,
     )
 
 
@@ -223,6 +226,8 @@ def whole_assignment(number: int) -> Assignment:
         handed_on_from_id=fixed_id("asg", 9),
         opening_sha256=OTHER_DIGEST,
         note_edits=(EDIT,),
+        assignee_capacity=COVERT,
+        offered_by_capacity=OPEN,
     )
 
 

@@ -9,8 +9,10 @@ from schema.core.refusals import Refusal, RefusalCode
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, by_id, fixed_id, minutes
 from tests.stored.fixed_records import (
+    COVERT,
     EDIT,
     OFFICE,
+    OPEN,
     bare_assignment,
     bare_case,
     case_event,
@@ -33,9 +35,23 @@ async def opened(records: Store, case: Case, *observation_ids: str) -> Case:
 
 
 async def test_cases_and_number_counters_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """One case has every field, one only required fields, one is closed, and one has an observation unlinked."""
-    whole, bare = whole_case(1, CaseState.ACCEPTED), bare_case(2, CaseState.RECEIVED)
-    moving, linking = bare_case(3, CaseState.INVESTIGATING), bare_case(4, CaseState.ACCEPTED)
+    """One case has every field, one only required fields, one is closed, and one has an observation unlinked.
+
+    Four cases were stored before events had a capacity.
+    """
+    former_ids = [fixed_id("cas", number) for number in range(1, 5)]
+    await goldens.restore("cases", *former_ids)
+    whole, bare, moving, linking = (
+        replace(case, id=fixed_id("cas", 10 + number))
+        for number, case in enumerate(
+            [
+                whole_case(1, CaseState.ACCEPTED),
+                bare_case(2, CaseState.RECEIVED),
+                bare_case(3, CaseState.INVESTIGATING),
+                bare_case(4, CaseState.ACCEPTED),
+            ]
+        )
+    )
     await records.observations.add([replace(whole_observation(number), case_ids=()) for number in (1, 2)])
     for case in (whole, bare, moving, linking):
         await opened(records, case)
@@ -60,18 +76,28 @@ async def test_cases_and_number_counters_keep_their_stored_form(records: Store, 
     assert linked == replace(linking, history=[joining, leaving])
     found = await records.cases.many([whole.id, bare.id, moving.id, linking.id])
     assert by_id(found) == [whole, bare, moved, linked]
+    events = [event for case in await records.cases.many(former_ids) for event in case.history]
+    assert len(events) == 4
+    assert all(event.by_capacity is None and not event.capacity.is_covert for event in events)
+    assert replace(events[0], kind=CaseEventKind.FINISHED).capacity.is_covert
 
 
 async def test_assignments_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """One assignment has every field, one is withdrawn, and one is accepted, edited and finished."""
-    whole, bare = whole_assignment(1), bare_assignment(2)
-    taken = replace(bare, id=fixed_id("asg", 3), kind=AssignmentKind.CASE, case_id=fixed_id("cas", 1))
+    """One assignment has every field, one is withdrawn, and one is accepted covertly, edited and finished.
+
+    Three assignments were stored before assignments had capacities.
+    """
+    former_ids = [fixed_id("asg", number) for number in range(1, 4)]
+    await goldens.restore("assignments", *former_ids)
+    whole, bare = whole_assignment(11), bare_assignment(12)
+    taken = replace(bare, id=fixed_id("asg", 13), kind=AssignmentKind.CASE, case_id=fixed_id("cas", 1))
+    covertly = replace(case_event(5, CaseEventKind.HAND_OVER_ACCEPTED, CaseState.ASSIGNED), by_capacity=COVERT)
     await opened(records, bare_case(1, CaseState.ACCEPTED))
     noted = case_event(5, CaseEventKind.ASSIGNED, CaseState.ASSIGNED)
     for offer in (whole, bare, taken):
         assert await records.assignments.offer(offer, stateless(noted)) == offer
     assert await records.assignments.end(bare.id, AssignmentState.WITHDRAWN, minutes(3), stateless(noted))
-    assert await records.assignments.accept(taken.id, minutes(4), stateless(noted))
+    assert await records.assignments.accept(taken.id, minutes(4), stateless(covertly))
     assert await records.assignments.append_edit(taken.id, EDIT, {})
     finished = await records.assignments.end(
         taken.id, AssignmentState.FINISHED, minutes(9), stateless(noted), result="已办结"
@@ -84,17 +110,25 @@ async def test_assignments_keep_their_stored_form(records: Store, goldens: Golde
         ended_at=minutes(9),
         result="已办结",
         note_edits=(EDIT,),
+        assignee_capacity=COVERT,
     )
     assert await records.assignments.many([whole.id]) == [whole]
+    former = await records.assignments.many(former_ids)
+    assert [(one.assignee_capacity, one.offered_by_capacity) for one in former] == [(None, None)] * 3
     [case] = await records.cases.many([fixed_id("cas", 1)])
     assert (case.state, case.responsible_id) == (CaseState.INVESTIGATING, taken.assignee_id)
     assert case.history[-1] == replace(noted, state=CaseState.INVESTIGATING)
 
 
 async def test_answers_to_assignments_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """One answer has every field, one waits for its assignment, one is applied, and one is refused after it waited."""
+    """One answer has every field, one waits for its assignment, one is applied, and one is refused after it waited.
+
+    Four answers were stored before answers had a capacity.
+    """
+    former_ids = [fixed_id("ans", number) for number in range(1, 5)]
+    await goldens.restore("assignment_answers", *former_ids)
     whole = StoredAnswer(
-        id=fixed_id("ans", 1),
+        id=fixed_id("ans", 11),
         user_id=fixed_id("usr", 1),
         assignment_id=fixed_id("asg", 1),
         kind=AnswerKind.FINISH,
@@ -105,6 +139,7 @@ async def test_answers_to_assignments_keep_their_stored_form(records: Store, gol
         state=AnswerState.REFUSED,
         refused_as=RefusalCode.WRONG_STATE,
         reason="The assignment is WITHDRAWN.",
+        capacity=COVERT,
     )
     sent = [
         to_stored_answer(
@@ -115,10 +150,11 @@ async def test_answers_to_assignments_keep_their_stored_form(records: Store, gol
                 answered_at=minutes(-number),
             ),
             user_id=fixed_id("usr", 1),
+            capacity=OPEN,
             now=NOW,
             field="answers.0",
         )
-        for number in (2, 3, 4)
+        for number in (12, 13, 14)
     ]
     answers, refusal = records.assignment_answers, Refusal(RefusalCode.NOT_FOUND, "There is none.")
     await answers.add([whole, *sent])
@@ -126,5 +162,7 @@ async def test_answers_to_assignments_keep_their_stored_form(records: Store, gol
     assert await answers.settle(sent[2], minutes(5), refusal)
     await goldens.check("assignment_answers")
     assert await answers.many([whole.id]) == [whole]
-    assert await answers.held_after("", 10) == [sent[0]]
+    former = await answers.many(former_ids)
+    assert [one.capacity for one in former] == [None] * 4
+    assert await answers.held_after("", 10) == [*(one for one in former if one.state is AnswerState.HELD), sent[0]]
     assert await answers.many([sent[2].id]) == [sent[2].with_outcome(refusal)]
