@@ -5,8 +5,8 @@ and their function `connectionParams` supplies a new token.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ from api.accounts.authentication import Authenticated
 from api.graphql.context import clock
 from api.http.contract_level import HEADER, parse_level
 from api.http.errors import refusal_error
+from api.http.waiting_room import WaitingRoom
 from api.notifications.subscription_session import SubscriptionService
 from api.notifications.websocket_operations import CLOSED_BY, GOING, GONE, STALL_SECONDS, Close, Operation
 from schema.core.refusals import Refusal, RefusalCode
@@ -29,8 +30,10 @@ MAX_MESSAGE_BYTES = 64 * 1024
 """Maximum size of a message. The server refuses a larger message without reading all of it into memory."""
 MAX_ID_LENGTH = 128
 MAX_SUBSCRIPTIONS = 16
-MAX_UNAUTHENTICATED = 200
-"""Maximum number of connections per process that have not signed in. They are closed after `INIT_SECONDS`."""
+MAX_UNAUTHENTICATED = 400
+MAX_UNAUTHENTICATED_PER_ADDRESS = 200
+"""Maximum number of connections per process that have not signed in. They are closed after `INIT_SECONDS`. Beyond it,
+the oldest one is closed, of the address that has most of them."""
 
 
 class ProtocolViolationError(Exception):
@@ -47,13 +50,10 @@ class SocketEndpoint:
     def __init__(self, subscriptions: SubscriptionService, *, init_seconds: float = INIT_SECONDS) -> None:
         self.subscriptions = subscriptions
         self.init_seconds = init_seconds
-        self.unauthenticated = 0
+        self.unauthenticated = WaitingRoom(MAX_UNAUTHENTICATED, MAX_UNAUTHENTICATED_PER_ADDRESS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
-        if self.unauthenticated >= MAX_UNAUTHENTICATED:
-            await websocket.close()
-            return
         if SUBPROTOCOL not in websocket.scope["subprotocols"]:
             await websocket.accept()
             await websocket.close(4406, "Subprotocol not acceptable")
@@ -61,15 +61,6 @@ class SocketEndpoint:
         await websocket.accept(SUBPROTOCOL)
         with suppress(WebSocketDisconnect, OSError):
             await _Connection(self, websocket).run()
-
-    @contextmanager
-    def count_unauthenticated(self) -> Iterator[None]:
-        """Count, during the block, a connection that has not signed in yet."""
-        self.unauthenticated += 1
-        try:
-            yield
-        finally:
-            self.unauthenticated -= 1
 
 
 class _Connection:
@@ -82,10 +73,13 @@ class _Connection:
         self._is_init = False
         self._operations: dict[str, Operation] = {}
         self._running: set[Operation] = set()
-        self._quota = ExitStack()
-        self._quota.enter_context(endpoint.count_unauthenticated())
         self._writing = asyncio.Lock()
         self._ending: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
+        self._quota = ExitStack()
+        client = websocket.scope.get("client")
+        timeout = Close(4408, "Connection initialisation timeout")
+        endpoint.unauthenticated.enter(self, client[0] if client else "", lambda: self.end(timeout))
+        self._quota.callback(endpoint.unauthenticated.leave, self)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ import uvicorn
 
 from api.notifications.websocket import MAX_MESSAGE_BYTES
 from api.server.app import create_app
+from api.server.http_protocol import bounded_protocol
 from api.settings import Settings
 
 GRACE_SECONDS = 10
@@ -39,7 +40,7 @@ def main() -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=bounded_protocol(settings.trusted_proxies),
         # Only named proxies may state the client's address.
         proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies or "",

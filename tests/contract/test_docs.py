@@ -44,7 +44,7 @@ from tests.support.observation_drafts import typed_draft
 from tests.support.world import SCHEMA, World, new_id
 
 CONTRACT = build_schema((ROOT / "mobile_contract" / "schema.graphql").read_text("utf-8"))
-LANGUAGES = {"csv", "diff", "graphql", "ini", "js", "json", "python", "sh", "text"}
+LANGUAGES = {"csv", "diff", "graphql", "ini", "js", "json", "nginx", "python", "sh", "text"}
 COMMANDS = {"aws", "cd", "curl", "eval", "export", "git", "mkdir", "mongodump", "mongorestore", "tar"}
 FACTORS = {"": 1, "KiB": 1024, "MiB": 1024**2, "s": 1, "days": 1}
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import httpx
 import pytest
@@ -13,16 +14,20 @@ from starlette.types import ASGIApp
 
 from api.http.body_limit import BODY_SECONDS, BodyLimitMiddleware
 from api.http.responses import GRAPHQL_JSON
+from api.http.waiting_room import WaitingRoom
 from tests.support.asgi_server import on_a_socket
+from tests.support.small_schema import until
 
 
-def limited(*, seconds: float = BODY_SECONDS) -> ASGIApp:
+def limited(*, seconds: float = BODY_SECONDS, room: WaitingRoom | None = None) -> ASGIApp:
     """Return an application that limits bodies to 1,000 bytes and answers with the number of bytes it received."""
 
     async def size(request: Request) -> Response:
         return PlainTextResponse(str(len(await request.body())))
 
-    return BodyLimitMiddleware(Starlette(routes=[Route("/size", size, methods=["POST"])]), limit=1000, seconds=seconds)
+    return BodyLimitMiddleware(
+        Starlette(routes=[Route("/size", size, methods=["POST"])]), limit=1000, seconds=seconds, room=room
+    )
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -78,3 +83,27 @@ async def test_a_stalled_body_ends_in_408() -> None:
         assert b"408" in await asyncio.wait_for(reader.readline(), 5)
         assert b"RETRY_LATER" in await asyncio.wait_for(reader.read(), 5)
         writer.close()
+
+
+@pytest.mark.parametrize("begun", [b"", b"x"])
+async def test_beyond_the_bound_the_oldest_unfinished_body_ends_in_408_and_newcomers_are_served(begun: bytes) -> None:
+    room = WaitingRoom(8, 3)
+    async with on_a_socket(limited(room=room)) as (host, port):
+        held = []
+        for _ in range(4):
+            connection = await asyncio.open_connection(host, port)
+            connection[1].write(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n" + begun)
+            held.append(connection)
+            await until(partial(_has, room, min(len(held), 3)))
+        assert b"408" in await asyncio.wait_for(held[0][0].readline(), 5)
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as client:
+            assert (await client.post("/size", content=b"again")).text == "5"
+        held[3][1].write(b"0123456789"[len(begun) :])
+        assert b"200" in await asyncio.wait_for(held[3][0].readline(), 5)
+        for _, writer in held:
+            writer.close()
+        await until(lambda: len(room) == 0)
+
+
+def _has(room: WaitingRoom, count: int) -> bool:
+    return len(room) == count

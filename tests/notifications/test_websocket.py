@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
@@ -66,6 +67,22 @@ async def test_a_silent_connection_is_closed_after_the_init_timeout(
     assert INIT_SECONDS == 10
     async with serving(world) as address, plugged(address) as phone:
         assert await phone.closed() == (4408, "Connection initialisation timeout")
+
+
+async def test_silent_connections_keep_nobody_out_and_the_oldest_has_to_go(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "MAX_UNAUTHENTICATED_PER_ADDRESS", 3)
+    signed = await signed_in(world, "officer")
+    async with serving(world) as address, AsyncExitStack() as held:
+        silent = [await held.enter_async_context(plugged(address)) for _ in range(4)]
+        assert await silent[0].closed() == (4408, "Connection initialisation timeout")
+        phone = await held.enter_async_context(linked(address, signed))
+        await phone.subscribe(CASES)
+        assert (await phone.news())["__typename"] == "StreamPosition"
+        assert await silent[1].closed() == (4408, "Connection initialisation timeout")
+        await silent[3].send(type="ping")
+        assert await silent[3].receive() == {"type": "pong"}
 
 
 async def test_pings_are_answered_ids_are_reusable_and_subscriptions_are_limited(world: World) -> None:
