@@ -12,6 +12,7 @@ from api.accounts.access_tokens import LEEWAY_SECONDS
 from api.accounts.key_ring import BadKeyError, KeyRing
 from api.evidence.evidence_keys import EvidenceKeys
 from api.settings import Settings
+from mobile_contract.terminals import tolerate_missing_letters
 
 ROOT = Path(__file__).resolve().parent.parent
 K = TypeVar("K")
@@ -94,4 +95,5 @@ def _open_keys(data: Path | None, kind: Callable[[Path], K]) -> K:
 
 
 if __name__ == "__main__":
+    tolerate_missing_letters()
     app()

@@ -14,6 +14,7 @@ from api.imports.cells import UnreadableSpreadsheetError
 from api.imports.outlines import BadOutlinesError, import_outlines
 from api.imports.runner import Noun, csv_template, import_file
 from api.imports.tables import BadTableError
+from mobile_contract.terminals import tolerate_missing_letters
 from schema.geography.positions import Datum
 from scripts.installation import START_ERRORS, open_installation
 
@@ -47,7 +48,7 @@ def load(
 ) -> None:
     """Load units, users, points, catalogues or outlines. If a file has faults, all are listed and nothing changes."""
     if example:
-        sys.stdout.write(csv_template(example))
+        _print_template(csv_template(example))
         return
     if what is None or file is None:
         raise typer.BadParameter("Name what the file holds, and the file: scripts/load units units.xlsx --dry-run.")
@@ -69,6 +70,14 @@ def load(
         typer.echo("This was a dry run: nothing was changed.")
 
 
+def _print_template(text: str) -> None:
+    """Print for people on a terminal. Write a file in UTF-8, whatever the encoding of the terminal is."""
+    if sys.stdout.isatty():
+        sys.stdout.write(text.removeprefix("\ufeff"))
+    else:
+        sys.stdout.buffer.write(text.encode())
+
+
 async def _load(what: FileKind, file: Path, *, dry_run: bool, data: Path | None, datum: Datum) -> Iterable[str]:
     async with open_installation(data, lambda sentence: typer.echo(sentence, err=True)) as (_, store):
         if what is FileKind.OUTLINES:
@@ -77,6 +86,7 @@ async def _load(what: FileKind, file: Path, *, dry_run: bool, data: Path | None,
 
 
 if __name__ == "__main__":
+    tolerate_missing_letters()
     app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
     app.command()(load)
     app(prog_name="scripts/load")

@@ -102,7 +102,8 @@ class LocalStack:
         figures = folder.path("metrics")
         shutil.rmtree(figures, ignore_errors=True)
         figures.mkdir(mode=0o700)
-        environment = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(figures)}
+        # Logs are in UTF-8, whatever the encoding of the terminal is.
+        environment = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(figures), "PYTHONUTF8": "1"}
 
         def child(name: str, *arguments: str, passed: tuple[int, ...] = ()) -> Child:
             log = folder.path("logs") / f"{name}.log" if embedded else None

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from api.settings import SettingError
+from mobile_contract.proxies import unusable_proxies
+from mobile_contract.terminals import tolerate_missing_letters
 from schema.access.viewers import Role
 from schema.core.refusals import Refusal
 from scripts.local_stack import ROOT, LocalStack, StartError, address_of
@@ -66,6 +68,8 @@ def print_welcome(stack: LocalStack) -> None:
 async def run(stack: LocalStack) -> None:
     try:
         say(f"starting on {stack.options.data.absolute()} ...")
+        if proxies := unusable_proxies():
+            say(f"{', '.join(proxies)} can't be used, and is left out.")
         await stack.open()
         print_welcome(stack)
         await stack.wait()
@@ -109,4 +113,5 @@ async def serve(options: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     os.umask(0o077)
+    tolerate_missing_letters()
     sys.exit(asyncio.run(serve(parse_options())))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from api.graphql.context import clock
+from mobile_contract.terminals import tolerate_missing_letters
 from scripts.demo.loading import SEED, NotEmptyError, seed
 from scripts.demo.signins import Signins, signins
 from scripts.installation import START_ERRORS, open_installation
@@ -36,6 +37,7 @@ async def _main(*, demo: bool, data: Path | None, chosen: int) -> Signins | None
 
 
 if __name__ == "__main__":
+    tolerate_missing_letters()
     app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
     app.command()(main)
     app(prog_name="scripts/seed")

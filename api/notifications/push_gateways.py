@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from api.settings import SettingError, Settings
+from mobile_contract.proxies import open_client
 from schema.notifications.push_tokens import PushService
 
 KIND = "changes"
@@ -181,7 +182,7 @@ class _RetryLaterError(Exception):
 
 def push_client() -> httpx.AsyncClient:
     """Make an HTTP/2 client, because APNs accepts nothing else."""
-    return httpx.AsyncClient(http2=True, timeout=CALL_SECONDS, follow_redirects=False)
+    return open_client(http2=True, timeout=CALL_SECONDS, follow_redirects=False)
 
 
 def build_gateways(settings: Settings, client: httpx.AsyncClient) -> dict[PushService, PushGateway]:

@@ -30,6 +30,7 @@ from api.telemetry.logs import configure_logging
 from api.telemetry.metrics import Metrics
 from mobile_contract.documents import trusted_documents
 from mobile_contract.levels import Levels
+from mobile_contract.proxies import open_client
 from schema.access.viewers import Viewer
 from schema.core.refusals import Refusal
 from storage.store import Store
@@ -46,7 +47,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     used_store = store or open_store(settings, listeners=[metrics.mongo_listener()])
     services = open_services(used_store, settings)
     keys, evidence = services.keys, services.evidence
-    client = httpx.AsyncClient(timeout=5, follow_redirects=False)
+    client = open_client(timeout=5, follow_redirects=False)
     authenticator = Authenticator(
         used_store.users, AccessTokens(keys, settings.access_token_seconds), _provider(settings, client)
     )

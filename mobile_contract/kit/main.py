@@ -17,6 +17,7 @@ from mobile_contract.kit.clauses import Clause
 from mobile_contract.kit.http_client import HttpClient
 from mobile_contract.kit.results import BrokenClauseError, ClauseResult
 from mobile_contract.kit.runner import exit_code, run_clauses, select_clauses
+from mobile_contract.proxies import open_client
 
 VARIABLE = "MINGCHA_KIT_PASSWORD"
 app = typer.Typer(
@@ -77,7 +78,7 @@ async def examine(
 ) -> list[ClauseResult]:
     """Sign in the accounts, and run the clauses. Raise `SignInFailedError` or an httpx error if a sign-in fails."""
     limits = httpx.Limits(max_connections=20, max_keepalive_connections=20)
-    async with httpx.AsyncClient(timeout=httpx.Timeout(max(seconds, 5)), limits=limits) as client:
+    async with open_client(timeout=httpx.Timeout(max(seconds, 5)), limits=limits) as client:
         server = HttpClient(url, client)
 
         async def person(name: str | None) -> Person | None:

@@ -39,7 +39,7 @@ def summary(findings: Sequence[ClauseResult]) -> str:
 
 
 def as_json(findings: Sequence[ClauseResult]) -> str:
-    return json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2)
+    return json.dumps([asdict(finding) for finding in findings], indent=2)
 
 
 def junit(findings: Sequence[ClauseResult], url: str) -> bytes:

@@ -35,6 +35,7 @@ from mobile_contract.phone.users.remote_wipe import secret_of
 from mobile_contract.phone.users.session import Account, Session
 from mobile_contract.phone.users.unlocking import ask_password, ask_password_of, unlock
 from mobile_contract.phone.users.user_stores import StoreLocation, UserStores
+from mobile_contract.proxies import open_client
 
 MAX_TOGETHER = 100
 """The contract's maximum number of media in one observation."""
@@ -196,7 +197,7 @@ class PhoneDevice:
         trusted = httpx.create_ssl_context()
 
         def client() -> httpx.AsyncClient:
-            return httpx.AsyncClient(limits=limits, verify=trusted)
+            return open_client(limits=limits, verify=trusted)
 
         async with client() as server, client() as store:
             yield ServerConnection(self, Account(self.outbox, server, Backoff()), server, store)

@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from schema.core.refusals import Refusal, RefusalCode
+from storage.s3.proxies import proxies_to
 
 T = TypeVar("T")
 CHUNK = 1024 * 1024
@@ -106,6 +107,7 @@ class ObjectStore:
                     connect_timeout=5,
                     read_timeout=30,
                     retries={"max_attempts": 1},
+                    proxies=proxies_to(url),
                 ),
             )
 

@@ -64,6 +64,11 @@ class RunningProduct:
         return self.server.address
 
     @property
+    def output(self) -> str:
+        """What `scripts/run` has printed."""
+        return self._run.output
+
+    @property
     def own_address(self) -> str:
         """The address without the network in front, for requests that phones don't send."""
         assert self.server.upstream

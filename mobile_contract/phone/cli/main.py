@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 
 from mobile_contract.phone.cli import (
@@ -33,6 +32,7 @@ from mobile_contract.phone.sync.delivery import Delivery
 from mobile_contract.phone.sync.queued_operations import OperationState
 from mobile_contract.phone.users.sign_in import PhoneSignIn, SignInAttempt, password_for_import
 from mobile_contract.phone.users.unlocking import SELECTED_USER, UserSelector, ask_password, key_from_environment
+from mobile_contract.proxies import open_client
 
 app = typer.Typer(
     help="A phone for the terminal 终端手机. It takes photos offline, keeps them until the server has them, and shows the "
@@ -88,7 +88,7 @@ def sign_in(
             stores = prepare_stores(phone_folder, password_for_import(url, user, secret))
 
             async def run() -> PhoneSignIn:
-                async with httpx.AsyncClient() as client:
+                async with open_client() as client:
                     signed_in = await SignInAttempt(stores, client, url, user, secret, key_from_environment()).run(
                         device_name
                     )

@@ -58,6 +58,14 @@ def report_errors() -> Iterator[None]:
     except PhoneError as fault:
         print_error(fault)
         raise typer.Exit(fault.exit_code) from None
+    except UnicodeEncodeError:
+        print_error(
+            UsageError(
+                "The text has letters that this machine's locale can't read. Set LC_ALL=C.UTF-8, and type it again.",
+                "系统区域设置读不了这些文字，请设置 LC_ALL=C.UTF-8 后重试。",
+            )
+        )
+        raise typer.Exit(2) from None
     except (OSError, Error) as error:
         print_error(
             UsageError(

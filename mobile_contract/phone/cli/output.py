@@ -36,7 +36,13 @@ def print_error(fault: PhoneError) -> None:
 
 
 def print_json(value: object) -> None:
-    console.out(as_text(value), highlight=False)
+    """Print JSON. A letter that the terminal's encoding lacks is printed as JSON's escape."""
+    text = as_text(value)
+    try:
+        text.encode(console.encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    console.out(text, highlight=False)
 
 
 def as_text(value: object) -> str:

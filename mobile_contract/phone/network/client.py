@@ -15,6 +15,7 @@ from mobile_contract.levels import Levels
 from mobile_contract.phone.errors import ServerRefusedError, UnreachableError, UsageError, unreachable
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.network.compression import UNREADABLE_STATUSES, encode_body
+from mobile_contract.proxies import unusable_proxies
 
 LEVEL = "Mingcha-Level"
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
@@ -136,6 +137,8 @@ class GraphqlClient:
         return clock
 
     def _unreachable(self, why: str, seconds: float | None = None) -> UnreachableError:
+        if proxies := unusable_proxies():
+            why += f"; {', '.join(proxies)} can't be used, and was left out"
         return unreachable(f"The server {self.endpoint}", f"服务器 {self.endpoint} ", why, seconds=seconds)
 
 
