@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from schema.core.refusals import Refusal
+from schema.core.refusals import Refusal, RefusalCode
 from schema.notifications.webhooks import check_url
 
 Address = IPv4Address | IPv6Address
@@ -44,6 +44,21 @@ class Rules:
         if inner.is_multicast or inner.is_unspecified or inner.is_link_local or inner.is_reserved:
             return False  # link-local: clouds serve the credentials of their machines there
         return inner.is_global or (self.private and inner.is_private)
+
+
+def ascii_url(url: str) -> str:
+    """Return a URL with its host in IDNA and its path percent-encoded, as it goes over the wire.
+
+    Raise `Refusal(BAD_INPUT)` if the host is no name. Whether the URL is allowed is for `OutboundHttp.check`.
+    """
+    if url.isascii():
+        return url
+    if any(letter.isspace() or not letter.isprintable() or letter == "\\" for letter in url):
+        raise Refusal(RefusalCode.BAD_INPUT, "Write the URL without spaces and control characters.", field="url")
+    try:
+        return str(httpx.URL(url))
+    except httpx.InvalidURL:
+        raise Refusal(RefusalCode.BAD_INPUT, "The host of the URL is not a name.", field="url") from None
 
 
 async def resolve_host(host: str, port: int) -> Sequence[str]:
@@ -90,7 +105,7 @@ class OutboundHttp:
         target = httpx.URL(url)
         pinned = target.copy_with(host=str(address))
         all_headers = {**headers, "Host": target.netloc.decode("ascii")}
-        extensions = {"sni_hostname": target.host}
+        extensions = {"sni_hostname": target.raw_host.decode("ascii")}
         try:
             async with (
                 asyncio.timeout(CALL_SECONDS),

@@ -9,7 +9,7 @@ import strawberry
 from api.graphql.context import Context, Info
 from api.graphql.lists import paged
 from api.graphql.nodes import RecordKind, first_or_none
-from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, outbound_client
+from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, ascii_url, outbound_client
 from api.registration import Registration
 from api.settings import Settings
 from schema.access.guards import mutation, query
@@ -123,11 +123,12 @@ async def register(context: Context, input: RegisterWebhookInput) -> WebhookPayl
     id, viewer = validate_id(input.id, "whk", field="id"), context.actor
     if viewer.office_id is None or viewer.office_path is None:
         raise Refusal(RefusalCode.FORBIDDEN, "You do not work for an office.")
+    url = ascii_url(input.url)
     if known := await context.store.webhooks.many([id]):
-        return _answer_repeat(known[0], input, viewer.office_id)
+        return _answer_repeat(known[0], url, viewer.office_id)
     async with outbound_client() as client:
         try:
-            await OutboundHttp(rules_of(context.settings), client).check(input.url)
+            await OutboundHttp(rules_of(context.settings), client).check(url)
         except UnreachableAddressError as error:
             raise Refusal(RefusalCode.BAD_INPUT, str(error), field="url") from None
     if len(await context.store.webhooks.all({"office_path": viewer.office_path})) >= MAX_PER_OFFICE:
@@ -135,7 +136,7 @@ async def register(context: Context, input: RegisterWebhookInput) -> WebhookPayl
     secret = secrets.token_urlsafe(32)
     webhook = Webhook(
         id=strawberry.ID(id),
-        url=input.url,
+        url=url,
         state=WebhookState.ACTIVE,
         registered_at=context.now,
         office_id=viewer.office_id,
@@ -146,7 +147,7 @@ async def register(context: Context, input: RegisterWebhookInput) -> WebhookPayl
     try:
         await context.store.webhooks.register(webhook)
     except DuplicateError:
-        return _answer_repeat((await context.store.webhooks.many([id]))[0], input, viewer.office_id)
+        return _answer_repeat((await context.store.webhooks.many([id]))[0], url, viewer.office_id)
     return WebhookPayload(webhook=webhook, secret=secret)
 
 
@@ -163,8 +164,8 @@ async def rotate(context: Context, input: RotateWebhookSecretInput) -> WebhookPa
     return WebhookPayload(webhook=rotated, secret=secret) if rotated else WebhookPayload(webhook=webhook)
 
 
-def _answer_repeat(known: Webhook, input: RegisterWebhookInput, office_id: str) -> WebhookPayload:
-    if known.url != input.url or known.office_id != office_id:
+def _answer_repeat(known: Webhook, url: str, office_id: str) -> WebhookPayload:
+    if known.url != url or known.office_id != office_id:
         raise Refusal(RefusalCode.CONFLICT, "This id already stands for another webhook.", field="id")
     return WebhookPayload(webhook=known)
 

@@ -99,7 +99,7 @@ def build_people(
             department,
             department,
         )
-    builder.add(Role.ADMIN, PROVINCE, "admin", "系统管理员", region.units[PROVINCE], None)
+    builder.add(Role.ADMIN, PROVINCE, "admin", "系统管理员", region.units[PROVINCE], region.office(CITY))
     return builder.people
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, outbound_client
+from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, ascii_url, outbound_client
 from schema.core.refusals import Refusal
 from schema.notifications.webhooks import check_url
 from tests.support.certificates import self_signed
@@ -101,6 +101,33 @@ async def test_a_call_uses_the_checked_address_and_follows_no_redirect(receiver:
     assert call.headers["host"] == f"hooks.example.invalid:{port}"
     assert client.is_closed
     assert isinstance(client, httpx.AsyncClient)
+
+
+async def test_a_chinese_host_is_called_by_its_ascii_name(receiver: Receiver) -> None:
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    port = int(receiver.address.rsplit(":", 1)[1])
+    url = ascii_url(f"http://例子.中国:{port}/回调?a=办")
+    assert url == f"http://xn--fsqu00a.xn--fiqs8s:{port}/%E5%9B%9E%E8%B0%83?a=%E5%8A%9E"
+    assert ascii_url(url) == url
+    async with outbound_client() as client:
+        assert await OutboundHttp(Rules(loopback=True), client, resolve=resolve).post(url, b"{}", {}) == 200
+    assert asked == ["xn--fsqu00a.xn--fiqs8s"]
+    [call] = receiver.calls
+    assert call.headers["host"] == f"xn--fsqu00a.xn--fiqs8s:{port}"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://例子 .中国/", "https://例子\\.中国/", "https://例-\u2028子.中国/", "https://\u2460\uff0f.cn/"]
+)
+def test_a_chinese_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        check_url(ascii_url(url), plain=False)
+    assert refused.value.field == "url"
 
 
 async def test_the_certificate_must_be_that_of_the_name(tmp_path: Path) -> None:

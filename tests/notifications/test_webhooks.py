@@ -219,12 +219,20 @@ async def test_only_administrators_in_scope_see_and_change_a_webhook(world: Worl
     assert (await register(world, receiver.address))["code"] == "LIMIT_EXCEEDED"
 
 
+async def test_a_chinese_host_that_is_not_found_is_refused_for_that_reason(world: World) -> None:
+    asked = REGISTER.replace("{ code field }", "{ code field message }")
+    answer = (await world.ask("admin", asked, input={"id": new_id("whk"), "url": "https://例子.invalid/"}))["answer"]
+    assert answer == {"code": "BAD_INPUT", "field": "url", "message": "The host can't be found."}
+    assert await world.store.mongo.collection("webhooks").find({}) == []
+
+
 async def test_a_webhook_with_a_forbidden_address_is_not_registered(world: World) -> None:
     for url in (
         "https://127.0.0.1/",
         "https://169.254.169.254/latest",
         "http://example.com/",
         "https://nowhere.invalid/",
+        "https://例子。中国\\/",
     ):
         answer = (await world.ask("admin", REGISTER, input={"id": new_id("whk"), "url": url}))["answer"]
         assert (answer["code"], answer["field"]) == ("BAD_INPUT", "url"), url

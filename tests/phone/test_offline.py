@@ -85,6 +85,13 @@ def test_a_draft_holds_the_given_time_and_position_and_its_photos_digests(termin
         [row] = outbox.rows("SELECT draft FROM observations")
     draft = json.loads(row["draft"])
     assert draft["capturedAt"] == "2026-11-20T09:05:00.000+08:00"
+    assert [medium["capturedAt"] for medium in draft["media"]] == [draft["capturedAt"]] * 2
+    terminal.do("edit", "1", "--at", "2026-11-20T09:06:00+08:00")
+    with terminal.outbox() as outbox:
+        [row] = outbox.rows("SELECT draft FROM observations")
+    edited = json.loads(row["draft"])
+    assert edited["capturedAt"] == "2026-11-20T09:06:00.000+08:00"
+    assert [medium["capturedAt"] for medium in edited["media"]] == [edited["capturedAt"]] * 2
     assert draft["position"] == {
         "latitude": 25.8292,
         "longitude": 114.9347,
@@ -100,6 +107,7 @@ def test_a_draft_holds_the_given_time_and_position_and_its_photos_digests(termin
             "md5": md5(body, usedforsecurity=False).hexdigest(),
             "byteSize": len(body),
             "contentType": "image/jpeg",
+            "capturedAt": "2026-11-20T09:05:00.000+08:00",
         }
 
 

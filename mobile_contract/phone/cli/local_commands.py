@@ -26,7 +26,7 @@ from mobile_contract.phone.cli.options import (
 from mobile_contract.phone.cli.wording import size
 from mobile_contract.phone.device import PhoneDevice
 from mobile_contract.phone.errors import UsageError
-from mobile_contract.phone.outbox.drafts import Datum
+from mobile_contract.phone.outbox.drafts import Datum, change
 from mobile_contract.phone.outbox.items import ObservationState, OutboxObservation
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.outbox.receipts import Receipts
@@ -231,7 +231,7 @@ def fix(
         content = content_of(unit, point, method, category, severity, text, at, position, datum)
         with PhoneDevice.open(folder) as device:
             refused = _find_refused(device.outbox, id)
-            device.outbox.replace_refused(refused.id, refused.draft | content.fields())
+            device.outbox.replace_refused(refused.id, change(refused.draft, content.fields()))
         output.print_message(f"No. {refused.sequence} is queued again.", "已修改，等待重新发送。")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from mobile_contract.phone.errors import UsageError
 from mobile_contract.phone.ids import new_id
+from mobile_contract.phone.outbox.drafts import change
 from mobile_contract.phone.outbox.items import ObservationState
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.storage.database import DatabaseRow
@@ -142,10 +143,8 @@ class DraftEdits:
                     row,
                 )
             edits = self.edits_of(observation_id)
-            draft = json.loads(observation["draft"])
-            for field, standing in merge_edits(edits).standing.items():
-                draft[field] = standing.value
-            text = json.dumps({name: value for name, value in draft.items() if value is not None}, ensure_ascii=False)
+            standing = {field: edit.value for field, edit in merge_edits(edits).standing.items()}
+            text = json.dumps(change(json.loads(observation["draft"]), standing), ensure_ascii=False)
             database.execute("UPDATE observations SET draft = ? WHERE id = ?", (text, observation_id))
         ids = {id for id, *_ in new_edits}
         return [edit for edit in edits if edit.id in ids]

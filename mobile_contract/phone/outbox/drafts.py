@@ -1,6 +1,6 @@
 """Compose an observation in the form of the contract's `ObservationDraft`, once, when the observation is taken."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -83,7 +83,10 @@ class Content:
 def compose(
     id: str, sequence: int, content: Content, originals: Sequence[Original], *, method: Method, now: str
 ) -> dict[str, Any]:
-    """Compose a complete draft. Use `method` and `now` if `content` has no method or time."""
+    """Compose a complete draft. Use `method` and `now` if `content` has no method or time.
+
+    The media were made when the observation was: the phone knows no other time of theirs.
+    """
     defaults = {"method": method.value, "category": Category.OTHER.value, "severity": Severity.NOTE.value, "text": ""}
     media = [
         {
@@ -92,11 +95,25 @@ def compose(
             "md5": original.md5,
             "byteSize": original.byte_size,
             "contentType": original.content_type,
+            "capturedAt": content.captured_at or now,
         }
         for original in originals
     ]
     own = {"id": id, "deviceSequence": sequence, "capturedAt": now, "media": media}
     return own | defaults | content.fields()
+
+
+def change(draft: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a draft with other values. A field whose value is None is dropped.
+
+    Media that were made when the observation was keep in step with its time.
+    """
+    former, changed = draft["capturedAt"], {**draft, **fields}
+    changed["media"] = [
+        medium | {"capturedAt": changed["capturedAt"]} if medium.get("capturedAt") == former else medium
+        for medium in draft["media"]
+    ]
+    return {name: value for name, value in changed.items() if value is not None}
 
 
 def read_instant(text: str | None) -> str | None:
