@@ -88,7 +88,7 @@ class SubscriptionStream:
     async def _events(
         self, context: "Context", kind: EventKind, since: StreamCursor | None
     ) -> AsyncGenerator[Event, None]:
-        records = _ViewerRecords(context, kind)
+        records = ViewerRecords(context, kind)
         subscriber = self._subscriber = Subscriber(context.actor, SOURCES[kind])
         try:
             yield self._advance(await self._join(records, subscriber, since))
@@ -122,7 +122,7 @@ class SubscriptionStream:
         finally:
             self._dispatcher.remove_listener(subscriber)
 
-    async def _join(self, records: "_ViewerRecords", subscriber: Subscriber, since: StreamCursor | None) -> Event:
+    async def _join(self, records: "ViewerRecords", subscriber: Subscriber, since: StreamCursor | None) -> Event:
         """Return the first event: the position where the stream starts, or a `Resync`."""
         reason = ResyncReason.ACCESS_CHANGED if since and since.rights != records.rights else None
         start = since.position if since and not reason else None
@@ -136,7 +136,7 @@ class SubscriptionStream:
             return Resync(cursor=records.cursor(), reason=reason)
         return StreamPosition(cursor=records.cursor())
 
-    async def _check_viewer(self, records: "_ViewerRecords") -> EndReason | None:
+    async def _check_viewer(self, records: "ViewerRecords") -> EndReason | None:
         """Load the viewer again, and return why the stream must end.
 
         Return None if the viewer's rights are unchanged, or if the stream is closed before the database answers.
@@ -152,7 +152,7 @@ class SubscriptionStream:
             return None if rights_of(viewer) == records.rights else EndReason.ACCESS_CHANGED
         return None
 
-    async def _read(self, records: "_ViewerRecords", record_event: RecordEvent) -> AsyncIterator[RecordChange]:
+    async def _read(self, records: "ViewerRecords", record_event: RecordEvent) -> AsyncIterator[RecordChange]:
         changes: Sequence[RecordChange] | None = None
         while changes is None and self._is_running:
             try:
@@ -180,7 +180,7 @@ class SubscriptionStream:
         return event
 
 
-class _ViewerRecords:
+class ViewerRecords:
     """Reads changed records as one viewer sees them.
 
     `position` is the position of the newest record event of which all changes were sent.
@@ -246,7 +246,10 @@ class _ViewerRecords:
             is_offered, is_withdrawn = _is(event, AssignmentState.OFFERED), _is(event, AssignmentState.WITHDRAWN)
             case_ids = [event.case_id] if is_offered or is_withdrawn else []
             siblings = await self.context.store.assignments.of_cases(case_ids) if case_ids else []
-            for id in (sibling.id for sibling in siblings if sibling.id != event.id):
+            # The viewer never saw an assignment that was offered after their own was withdrawn.
+            ends = [own.ended_at for own in siblings if own.id == event.id and own.ended_at]
+            known = [one for one in siblings if not ends or one.offered_at <= ends[0]]
+            for id in (sibling.id for sibling in known if sibling.id != event.id):
                 assignment = await load.one(Assignment, id)
                 if assignment and is_offered:
                     changes.append(AssignmentChanged(cursor=cursor, assignment=assignment))

@@ -10,9 +10,9 @@ from datetime import date, datetime
 import strawberry
 
 from schema.access.permissions import FOLLOWERS, OFFICERS, SEEN, Row, connection, only
-from schema.access.viewers import UNKNOWN_COVERT, Capacity, Role
+from schema.access.viewers import UNKNOWN_COVERT, Capacity, Owner, Role
 from schema.accounts.users import User, load_named
-from schema.casework.assignment_notes import AssignmentNote, NoteEdit, merge_edits
+from schema.casework.assignment_notes import AssignmentNote, NoteEdit, NoteField, merge_edits
 from schema.casework.cases import Case
 from schema.core.context import Info
 from schema.core.nodes import Node
@@ -89,9 +89,16 @@ class Assignment(Node, prefix="asg"):
     offered_by_capacity: strawberry.Private[Capacity | None] = None
     """Both are None for assignments that are older than these fields."""
 
-    @strawberry.field(description="Notes of the assignee, one entry for each field that was ever edited (交办备注).")
-    def notes(self) -> list[AssignmentNote]:
-        return merge_edits(self.note_edits)
+    @strawberry.field(
+        description="Notes of the assignee, one entry for each field that was ever edited (交办备注). CONTACT is left out"
+        " except for the assignee and viewers with clearance."
+    )
+    def notes(self, info: Info) -> list[AssignmentNote]:
+        """Return the notes. A contact on site (现场联系人) can tell where a covert person is known."""
+        viewer, capacity = info.context.viewer, self.assignee_capacity
+        office_path = capacity.office_path if capacity and capacity.office_path else self.office_path
+        knows = viewer is not None and viewer.knows(Owner(self.assignee_id, office_path))
+        return [note for note in merge_edits(self.note_edits) if knows or note.field is not NoteField.CONTACT]
 
     @strawberry.field(
         description="The person to whom the work is assigned. Null if the viewer must not know this person (承办人)."

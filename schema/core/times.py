@@ -21,6 +21,11 @@ def to_millis(at: datetime) -> datetime:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
+def to_minute(at: datetime) -> datetime:
+    """Cut a time to the minute. The milliseconds of times can show which records one phone sent together."""
+    return at.replace(second=0, microsecond=0)
+
+
 def offset_minutes(at: datetime) -> int:
     """Return the UTC offset of a device's time in minutes. It is positive east of Greenwich."""
     return int((at.utcoffset() or timedelta()).total_seconds() // 60)

@@ -20,10 +20,10 @@ from schema.fieldwork.observations import (
     Observation,
     ObservationContent,
     ObservationRevision,
-    Receipt,
     Severity,
 )
 from schema.fieldwork.placement import PlacementResult
+from schema.fieldwork.receipts import Receipt
 from schema.geography.positions import GeoPointInput, locate
 from schema.media.media import MediaDraft
 from schema.media.uploads import UploadSlot

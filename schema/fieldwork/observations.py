@@ -4,6 +4,7 @@ An observation is evidence of one thing seen or reported. It is never edited. In
 """
 
 import enum
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,11 +16,13 @@ from schema.access.viewers import Owner, Role
 from schema.accounts.users import User
 from schema.core.context import Info, Kind
 from schema.core.nodes import Node
-from schema.core.times import print_instant
+from schema.core.times import to_minute
 from schema.evidence.packs import pack_of
+from schema.fieldwork import receipts
+from schema.fieldwork.receipts import Receipt
 from schema.geography.positions import Datum, GeoPoint
 from schema.media.media import ARRIVED, Media
-from schema.media.shown_times import Clocks, ShownTime, time_of_observation
+from schema.media.shown_times import Clocks, ShownTime, TimeSource, time_of_observation
 from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import Unit
 
@@ -81,9 +84,6 @@ class Placement(enum.Enum):
     )
 
 
-RECEIPT_TYPE = "mingcha-receipt+jws"
-"""The `typ` header of a signed receipt."""
-
 METHODS_OF: dict[Role, frozenset[Method]] = {
     Role.INSPECTOR: frozenset({Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE, Method.SPECIAL_CHECK}),
     Role.MONITOR: frozenset({Method.MONITOR_REPORT}),
@@ -131,40 +131,22 @@ class ObservationContent:
 class ObservationRevision:
     number: int = strawberry.field(description="Number of the revision. The first version is 1.")
     id: strawberry.ID = strawberry.field(description="Id of the observation (number 1) or of the correction.")
-    recorded_at: datetime = strawberry.field(description="When the server received this revision.")
+    recorded_at: datetime = strawberry.field(
+        description="When the server received this revision. Cut to the minute for viewers who must not know the author."
+    )
     reason: str | None = strawberry.field(description="Reason for the correction. Null for the first version.")
     content: ObservationContent = strawberry.field(description="Complete content of this revision.")
     # Never shown: the digest covers the complainant. With all other fields, a viewer could find a phone number by trial.
     content_sha256: strawberry.Private[str]
 
 
-@strawberry.type(description="Proof that the server received an observation. Every retry gets the same receipt (回执).")
-class Receipt:
-    observation_id: strawberry.ID = strawberry.field(description="Id of the observation.")
-    content_sha256: str = strawberry.field(description="SHA-256 of the draft as sent, as canonical JSON (RFC 8785).")
-    received_at: datetime = strawberry.field(description="When the server first received the observation.")
-
-    def claims(self) -> dict[str, str]:
-        return {
-            "observationId": str(self.observation_id),
-            "contentSha256": self.content_sha256,
-            "receivedAt": print_instant(self.received_at),
-        }
-
-    @strawberry.field(
-        description="Receipt as a compact JWS (RFC 7515), signed with the server's evidence key. Keep it as proof (签名回执)."
-    )
-    def signed(self, info: Info) -> str:
-        return info.context.sign(RECEIPT_TYPE, self.claims())
-
-
 @strawberry.type(description="One thing seen or reported, at one place and time (巡查记录、监测反映).")
 class Observation(Node, prefix="obs"):
     content: ObservationContent = strawberry.field(description="Content of the latest revision.")
-    received_at: datetime = strawberry.field(description="When the server received the first version (接收时间).")
+    received_at: strawberry.Private[datetime]
     placement: Placement = strawberry.field(description="Whether the named unit and monitoring point are known (归属).")
     revision: int = strawberry.field(description="Number of the latest revision. 1 if never corrected.")
-    revisions: list[ObservationRevision] = strawberry.field(description="All revisions, oldest first (修订记录).")
+    revisions: strawberry.Private[list[ObservationRevision]]
     author_id: strawberry.Private[str]
     device_id: strawberry.Private[str | None] = None
     clock_skew_ms: strawberry.Private[int | None] = None
@@ -179,6 +161,26 @@ class Observation(Node, prefix="obs"):
 
     async def owner(self, info: Info) -> Owner:
         return Owner(self.author_id, self.office_path)
+
+    def _is_told(self, info: Info) -> bool:
+        """Return whether the viewer may know the author, and so which observations the author sent together."""
+        viewer = info.context.viewer
+        owner = Owner(self.author_id, self.office_path)
+        return not self.author_is_covert or (viewer is not None and viewer.knows(owner))
+
+    @strawberry.field(
+        name="receivedAt",
+        description="When the server received the first version (接收时间). Cut to the minute for viewers who must not know"
+        " the author.",
+    )
+    def shown_received_at(self, info: Info) -> datetime:
+        return self.received_at if self._is_told(info) else to_minute(self.received_at)
+
+    @strawberry.field(name="revisions", description="All revisions, oldest first (修订记录).")
+    def shown_revisions(self, info: Info) -> list[ObservationRevision]:
+        if self._is_told(info):
+            return self.revisions
+        return [replace(each, recorded_at=to_minute(each.recorded_at)) for each in self.revisions]
 
     @strawberry.field(
         description="Who complained. For the author and viewers with clearance (投诉人).", extensions=[IdentityOnly()]
@@ -219,8 +221,9 @@ class Observation(Node, prefix="obs"):
         )
 
     @strawberry.field(description="Time to show: when it was seen, by which clock, and why that clock (显示时间).")
-    def when(self) -> ShownTime:
-        return self.shown_time(self.content)
+    def when(self, info: Info) -> ShownTime:
+        when = self.shown_time(self.content)
+        return when if self._is_told(info) or when.source is not TimeSource.RECEIPT else when.to_minute()
 
     def make_receipt(self) -> Receipt:
         """Return the receipt. Every retry returns the same receipt."""
@@ -243,10 +246,7 @@ class Observation(Node, prefix="obs"):
 
     @strawberry.field(description="The author. Null if the viewer must not know the author (巡查员).")
     async def author(self, info: Info) -> User | None:
-        viewer = info.context.viewer
-        if self.author_is_covert and (viewer is None or not viewer.knows(await self.owner(info))):
-            return None
-        return await info.context.load.one(User, self.author_id)
+        return await info.context.load.one(User, self.author_id) if self._is_told(info) else None
 
     @strawberry.field(description="The assignment for which the observation was made (交办).")
     async def assignment(
@@ -295,6 +295,6 @@ PERMITS: tuple[Row, ...] = (
     ("ObservationContent", SEEN, "method category severity text capturedAt capturedOffsetMinutes position staffSeen"),
     ("ObservationContent", SEEN, "claimedUnit claimedMonitoringPoint media"),
     ("ObservationRevision", SEEN, "number id recordedAt reason content"),
-    ("Receipt", SEEN, "observationId contentSha256 receivedAt signed"),
+    *receipts.PERMITS,
     *connection("Observation"),
 )

@@ -19,7 +19,7 @@ from schema.core.context import Info, Kind
 from schema.core.ids import validate_id
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
-from schema.core.times import ByteCount, to_millis
+from schema.core.times import ByteCount, to_millis, to_minute
 from schema.media.media_facts import MediaFacts
 from schema.media.object_keys import first_key
 from schema.media.shown_times import Clocks, ShownTime, time_of_medium
@@ -141,9 +141,9 @@ class Media(Node, prefix="med"):
     captured_at: datetime | None = strawberry.field(
         description="When the photo or recording was made, by the phone's clock.", default=None
     )
-    expected_at: datetime = strawberry.field(description="When the phone declared the medium.")
-    uploaded_at: datetime | None = strawberry.field(description="When the upload was confirmed.", default=None)
-    ready_at: datetime | None = strawberry.field(description="When the server had verified the bytes.", default=None)
+    expected_at: strawberry.Private[datetime]
+    uploaded_at: strawberry.Private[datetime | None] = None
+    ready_at: strawberry.Private[datetime | None] = None
     facts: MediaFacts | None = strawberry.field(
         description="What the verified bytes contain. Null until `state` is READY.", default=None
     )
@@ -163,6 +163,23 @@ class Media(Node, prefix="med"):
     """True if the worker could not copy the bytes. The phone then has to upload them."""
     attempts: strawberry.Private[int] = 0
     decoding_failures: strawberry.Private[int] = 0
+
+    @strawberry.field(name="expectedAt", description="When the phone declared the medium, for others to the minute.")
+    def shown_expected_at(self, info: Info) -> datetime:
+        return self._told(info, self.expected_at)
+
+    @strawberry.field(name="uploadedAt", description="When the upload was confirmed, for others to the minute.")
+    def shown_uploaded_at(self, info: Info) -> datetime | None:
+        return self._told(info, self.uploaded_at) if self.uploaded_at else None
+
+    @strawberry.field(name="readyAt", description="When the server had verified the bytes, for others to the minute.")
+    def shown_ready_at(self, info: Info) -> datetime | None:
+        return self._told(info, self.ready_at) if self.ready_at else None
+
+    def _told(self, info: Info, at: datetime) -> datetime:
+        """Cut a time to the minute, except for the uploader. Exact times show which media one phone sent together."""
+        viewer = info.context.viewer
+        return at if viewer is not None and viewer.user_id == self.uploader_id else to_minute(at)
 
     @strawberry.field(description="A link to one rendition. Null unless the medium is READY and has this rendition.")
     async def link(self, info: Info, rendition: Rendition = Rendition.LARGE) -> Link | None:
@@ -193,7 +210,7 @@ class Media(Node, prefix="med"):
             file_offset_minutes=self.facts.taken_offset_minutes if self.facts else None,
             device_offset_minutes=offset,
             announced=Clocks(self.captured_at, offset or 0, self.expected_at, skew=skew) if self.captured_at else None,
-            expected_at=self.expected_at,
+            expected_at=self._told(info, self.expected_at),
         )
 
     @strawberry.field(description="The observation that the medium belongs to.")

@@ -5,12 +5,13 @@ The record also keeps the unchanged time of every clock.
 
 import enum
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import strawberry
 
 from schema.access.permissions import SEEN, Row
+from schema.core.times import to_minute
 from schema.geography.positions import GeoPoint, PositionSource
 
 TOLERANCE = timedelta(minutes=2)
@@ -122,6 +123,11 @@ class ShownTime:
     )
     source: TimeSource = strawberry.field(description="The clock that gives this time.")
     reason: TimeReason = strawberry.field(description="Why this time is shown.")
+
+    def to_minute(self) -> "ShownTime":
+        """Return the same time, cut to the minute."""
+        local = datetime.fromisoformat(self.local).replace(second=0, microsecond=0)
+        return replace(self, at=to_minute(self.at) if self.at else None, local=local.isoformat(timespec="milliseconds"))
 
     @strawberry.field(description="The reason as a sentence in English.")
     def message(self) -> str:

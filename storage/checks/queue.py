@@ -95,9 +95,10 @@ class Checks:
         return [from_document(Media, document) for document in documents]
 
     async def stops_beside(self, observation: Observation) -> list[Observation]:
-        """Return the device's last observation before this one and its first one after, by the device's clock.
+        """Return the author's last observation by this device before this one and the first one after, by its clock.
 
-        Only observations with a position count. There may be fewer than two.
+        Observations of other people with the same device do not count: people share phones, and a flag must not link
+        two people. Only observations with a position count. There may be fewer than two.
         """
         at = observation.content.captured_at
         beside = []
@@ -105,6 +106,7 @@ class Checks:
             documents = await self._observations.find(
                 {
                     "device_id": observation.device_id,
+                    "author_id": observation.author_id,
                     "content.captured_at": {step: at},
                     "location": {"$ne": None},
                     "_id": {"$ne": observation.id},

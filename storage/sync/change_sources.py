@@ -143,6 +143,7 @@ class ChangeSources:
         The digest leaves out the fields that only workers use, such as leases, and fields that readers never see.
         """
         document = _without_capacities(to_document(record))
+        document.pop("monitor_ids", None)  # who reports from a point is covert
         return RecordState(kind, str(record.id), frozenset(topics), _digest(document, *more))
 
 

@@ -215,10 +215,13 @@ def _entries(
 ) -> Iterable[tuple[Filter, Document]]:
     """Yield an entry for each topic of the record, and a tombstone for each topic that the record no longer has.
 
-    Each is a pair of filter and update. `head` is what was last entered for the record.
+    If only the topics differ, yield none for the topics that stay: their readers see the same as before, and must not
+    learn that others gained or lost the record. Each is a pair of filter and update. `head` is what was last entered for
+    the record.
     """
     before = frozenset(head["topics"]) if head else frozenset()
-    for topic in sorted(record.topics | before):
+    is_same = head is not None and head["digest"] == record.digest
+    for topic in sorted(record.topics ^ before if is_same else record.topics | before):
         entry = {
             "topic": topic,
             "kind": record.kind.value,
