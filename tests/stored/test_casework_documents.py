@@ -42,7 +42,7 @@ async def test_cases_and_number_counters_keep_their_stored_form(records: Store, 
     former_ids = [fixed_id("cas", number) for number in range(1, 5)]
     await goldens.restore("cases", *former_ids)
     whole, bare, moving, linking = (
-        replace(case, id=fixed_id("cas", 10 + number))
+        replace(case, id=fixed_id("cas", 10 + number), office_id=fixed_id("unt", 9))
         for number, case in enumerate(
             [
                 whole_case(1, CaseState.ACCEPTED),
