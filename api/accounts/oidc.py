@@ -4,6 +4,7 @@ With such a provider, people sign in there, and Mingcha is only a resource serve
 """
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +31,8 @@ ASYMMETRIC = (
 them. `none` is left out, because a token must have a signature."""
 
 KEY_TYPES: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
-TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
+ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+TYPES = ACCESS_TOKEN_TYPES | {None, "jwt"}
 FRESH, USABLE = timedelta(minutes=10), timedelta(hours=24)
 REFETCH_AFTER = timedelta(seconds=30)
 MAX_KEY_SET_BYTES = 256 * 1024
@@ -52,8 +54,22 @@ _Registry.algorithms["EdDSA"].security_warning = None
 
 @dataclass(frozen=True)
 class _Keys:
-    by_id: dict[str, Key]
+    """The usable keys of the provider. `id` of a key is None if the provider gave it none."""
+
+    listed: tuple[tuple[str | None, Key], ...]
     fetched_at: datetime
+
+    def find(self, id: str | None, algorithm: str) -> Key | None:
+        """Return the key of this id. A key id is optional (RFC 7517, section 4.5).
+
+        Without an id in the token or in the key set, return the only key that fits the algorithm. The signature is
+        verified in any case.
+        """
+        for known, key in self.listed:
+            if id is not None and known == id:
+                return key
+        fitting = [key for known, key in self.listed if isinstance(key, _key_type(algorithm)) and None in {id, known}]
+        return fitting[0] if len(fitting) == 1 else None
 
 
 class ProviderTokens:
@@ -84,48 +100,53 @@ class ProviderTokens:
         """
         try:
             header = read_header(token)
-            id, kind, algorithm = header["kid"], header.get("typ"), header["alg"]
+            id, kind, algorithm = header.get("kid"), header.get("typ"), header["alg"]
         except TOKEN_ERRORS:
-            raise unauthenticated() from None
-        if algorithm not in ASYMMETRIC or not isinstance(id, str):
-            raise unauthenticated()
-        if (kind.lower() if isinstance(kind, str) else kind) not in TYPES:
-            raise unauthenticated()
-        key = await self._key(id, now)
+            raise _refuse("malformed") from None
+        if algorithm not in ASYMMETRIC:
+            raise _refuse("algorithm")
+        if not (id is None or isinstance(id, str)):
+            raise _refuse("key id")
+        kind = kind.lower() if isinstance(kind, str) else kind
+        if kind not in TYPES:
+            raise _refuse("type")
+        key = await self._key(id, algorithm, now)
         try:
             claims = jwt.decode(token, key, registry=self._registry).claims
             self._claim_rules(now).validate(claims)
-        except TOKEN_ERRORS:
-            raise unauthenticated() from None
+        except TOKEN_ERRORS as error:
+            raise _refuse(type(error).__name__) from None
+        if kind not in ACCESS_TOKEN_TYPES and _is_id_token(claims):
+            raise _refuse("id token")
         subject = claims.get(self._subject_claim)
         if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_LENGTH:
-            raise unauthenticated()
+            raise _refuse("subject")
         return subject
 
-    async def _key(self, id: str, now: datetime) -> Key:
+    async def _key(self, id: str | None, algorithm: str, now: datetime) -> Key:
         keys = self._keys
         # A request with a known but old key does not wait for a fetch that another request has begun.
-        is_known = keys is not None and id in keys.by_id
+        is_known = keys is not None and keys.find(id, algorithm) is not None
         if not (is_known and (self._is_fresh(now) or self._fetching.locked())):
             async with self._fetching:
-                await self._refetch(id, now)
+                await self._refetch(id, algorithm, now)
             keys = self._keys
         if keys is None or now - keys.fetched_at > USABLE:
             raise Refusal(RefusalCode.UNAVAILABLE, "The identity provider can't be reached.")
-        key = keys.by_id.get(id)
+        key = keys.find(id, algorithm)
         if key is None:
-            raise unauthenticated()
+            raise _refuse("unknown key" if id is not None else "no key id, and not one key that fits")
         return key
 
     def _is_fresh(self, now: datetime) -> bool:
         return self._keys is not None and now - self._keys.fetched_at <= FRESH
 
-    async def _refetch(self, id: str, now: datetime) -> None:
+    async def _refetch(self, id: str | None, algorithm: str, now: datetime) -> None:
         """Fetch the keys if they are old or lack this id, but at most once in 30 seconds.
 
         Otherwise tokens with invented key ids could cause a flood of fetches.
         """
-        if self._keys is not None and id in self._keys.by_id and self._is_fresh(now):
+        if self._keys is not None and self._keys.find(id, algorithm) is not None and self._is_fresh(now):
             return
         if self._tried_at is not None and now - self._tried_at < REFETCH_AFTER:
             return
@@ -156,19 +177,15 @@ class ProviderTokens:
         )
 
 
-def _parse_key_set(content: bytes) -> dict[str, Key]:
-    """Return the keys that can verify signatures, by key id. Skip all other keys (RFC 7517, section 5)."""
-    keys: dict[str, Key] = {}
-    for jwk in orjson.loads(content)["keys"]:
-        key = _import_key(jwk)
-        if key is not None:
-            keys[jwk["kid"]] = key
-    return keys
+def _parse_key_set(content: bytes) -> tuple[tuple[str | None, Key], ...]:
+    """Return the keys that can verify signatures, with their ids. Skip all other keys (RFC 7517, section 5)."""
+    imported = ((jwk.get("kid"), _import_key(jwk)) for jwk in orjson.loads(content)["keys"])
+    return tuple((id, key) for id, key in imported if key is not None)
 
 
 def _import_key(jwk: dict[str, Any]) -> Key | None:
     kind = KEY_TYPES.get(jwk.get("kty", ""))
-    if kind is None or not isinstance(jwk.get("kid"), str) or jwk.get("use", "sig") != "sig":
+    if kind is None or not isinstance(jwk.get("kid"), str | None) or jwk.get("use", "sig") != "sig":
         return None
     if "alg" in jwk and jwk["alg"] not in ASYMMETRIC:
         return None
@@ -178,3 +195,30 @@ def _import_key(jwk: dict[str, Any]) -> Key | None:
     except TOKEN_ERRORS:
         return None
     return None if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS else key
+
+
+def _key_type(algorithm: str) -> type[Key]:
+    """Return the type of the keys that sign with an algorithm of `ASYMMETRIC`."""
+    if algorithm.startswith(("RS", "PS")):
+        return RSAKey
+    return ECKey if algorithm.startswith("ES") else OKPKey
+
+
+def _is_id_token(claims: Mapping[str, Any]) -> bool:
+    """Return whether a token without the type of an access token tells a client who signed in (OpenID Connect Core).
+
+    Such a token is for the app, and whoever got it from the app must not call the API with it. It holds a hash of what
+    was issued with it, or the client's nonce without a scope. Keycloak writes the kind into the claim `typ`.
+    """
+    kind = claims.get("typ")
+    if kind is not None:
+        return kind not in ("Bearer", "at+jwt")
+    if any(name in claims for name in ("at_hash", "c_hash", "s_hash")):
+        return True
+    return "nonce" in claims and not any(name in claims for name in ("scope", "scp", "client_id"))
+
+
+def _refuse(reason: str) -> Refusal:
+    """Log why a token is refused, without anything of its content, and return the refusal."""
+    log.info("A token of the identity provider is refused.", reason=reason)
+    return unauthenticated()

@@ -1,7 +1,7 @@
 """Call URLs that users entered, but only if their IP addresses are allowed (protection against SSRF).
 
-The host name is resolved once per call. The resulting address is checked against the rules, and the call goes to this
-address. So a host name that resolves differently a moment later (DNS rebinding) has no effect.
+The host name is resolved once per call. All resulting addresses are checked against the rules, and the call goes to
+the first of them that answers. So a host name that resolves differently a moment later (DNS rebinding) has no effect.
 """
 
 import asyncio
@@ -20,6 +20,10 @@ Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 CALL_SECONDS = 10.0
 LOOKUP_SECONDS = 5.0
+CONNECT_SECONDS = 2.5
+MAX_ADDRESSES = 4
+"""How many addresses of a host are tried, one after the other, and how long each of them has. A host with an AAAA record
+may not be reachable by IPv6. All addresses together have `CALL_SECONDS`."""
 NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -72,10 +76,10 @@ class OutboundHttp:
         self._client = client
         self._resolve = resolve
 
-    async def check(self, url: str) -> Address:
-        """Resolve the host of `url` and return the address to call.
+    async def check(self, url: str) -> list[Address]:
+        """Resolve the host of `url` and return the addresses to call, in the order in which to try them.
 
-        Raise `UnreachableAddressError` if the host is unknown or its address is not allowed. Raise `Refusal(BAD_INPUT)`
+        Raise `UnreachableAddressError` if the host is unknown or one of its addresses is not allowed. Raise `Refusal(BAD_INPUT)`
         if the URL is invalid.
         """
         host = check_url(url, plain=self._rules.loopback)
@@ -91,7 +95,7 @@ class OutboundHttp:
             raise UnreachableAddressError("The server must not call the address of this host.")
         if parts.scheme == "http" and not all(_inner(address).is_loopback for address in addresses):
             raise UnreachableAddressError("Plain http is allowed only for this machine.")
-        return addresses[0]
+        return list(dict.fromkeys(addresses))[:MAX_ADDRESSES]
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Send a POST request and return the response's status. The body is not read and redirects are not followed.
@@ -99,25 +103,35 @@ class OutboundHttp:
         Raise `UnreachableAddressError` if the URL is invalid, the address is not allowed, or the call fails.
         """
         try:
-            address = await self.check(url)
+            addresses = await self.check(url)
         except Refusal as refusal:
             raise UnreachableAddressError(refusal.message) from None
-        target = httpx.URL(url)
-        pinned = target.copy_with(host=str(address))
-        all_headers = {**headers, "Host": target.netloc.decode("ascii")}
-        extensions = {"sni_hostname": target.raw_host.decode("ascii")}
         try:
-            async with (
-                asyncio.timeout(CALL_SECONDS),
-                self._client.stream(
-                    "POST", pinned, content=body, headers=all_headers, extensions=extensions
-                ) as response,
-            ):
-                return response.status_code
+            async with asyncio.timeout(CALL_SECONDS):
+                return await self._post_to_first(addresses, httpx.URL(url), body, headers)
         except TimeoutError:
             raise UnreachableAddressError("The receiver did not answer in time.") from None
         except httpx.HTTPError as error:
             raise UnreachableAddressError(f"The receiver could not be reached ({type(error).__name__}).") from None
+
+    async def _post_to_first(
+        self, addresses: Sequence[Address], target: httpx.URL, body: bytes, headers: Mapping[str, str]
+    ) -> int:
+        """Send the request to the first address that takes a connection. Nothing is sent to two addresses."""
+        all_headers = {**headers, "Host": target.netloc.decode("ascii")}
+        extensions = {"sni_hostname": target.raw_host.decode("ascii")}
+        timeout = httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS)
+        failure: httpx.HTTPError = httpx.ConnectError("no address")
+        for address in addresses:
+            pinned = target.copy_with(host=str(address))
+            try:
+                async with self._client.stream(
+                    "POST", pinned, content=body, headers=all_headers, extensions=extensions, timeout=timeout
+                ) as response:
+                    return response.status_code
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failure = error
+        raise failure
 
 
 def outbound_client() -> httpx.AsyncClient:

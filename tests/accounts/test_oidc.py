@@ -10,12 +10,20 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from api.accounts.oidc import FRESH, REFETCH_AFTER, USABLE, ProviderTokens
 from schema.core.refusals import Refusal, RefusalCode
-from tests.support.identity_provider import AUDIENCE, ED, ISSUER, KEYS, NOW, RSA, Provider, provider_token
+from tests.support.identity_provider import AUDIENCE, ED, ISSUER, KEYS, NOW, RSA, Key, Provider, provider_token
+
+STRANGERS: dict[str, Key] = {
+    "rsa": RSAKey.generate_key(2048),
+    "ec": ECKey.generate_key("P-256"),
+    "ed": OKPKey.generate_key("Ed25519"),
+}
+"""Keys that the provider does not publish."""
 
 
 @pytest.fixture
@@ -113,6 +121,64 @@ async def test_forged_tokens_are_refused(tokens: ProviderTokens, provider: Provi
         mac = hmac.digest(secret, shared.encode(), "sha256")
         assert await refused(tokens, f"{shared}.{letters(mac)}")
     assert provider.asked == 1
+
+
+@pytest.mark.parametrize("name", sorted(KEYS))
+@pytest.mark.parametrize(("published", "stated"), [(False, False), (False, True), (True, False)])
+async def test_one_key_needs_no_id(
+    tokens: ProviderTokens, provider: Provider, name: str, published: bool, stated: bool
+) -> None:
+    """RFC 7517 makes the key id optional, in the key set and in the token."""
+    public = dict(KEYS[name].as_dict(private=False))
+    provider.keys = [public if published else {key: value for key, value in public.items() if key != "kid"}]
+    header = {} if stated else {"kid": None}
+    assert await tokens.subject(provider_token(name, header=header), NOW) == "u-1"
+    stranger = STRANGERS[name]
+    assert await refused(tokens, provider_token(name, key=stranger, header=header))
+    assert provider.asked == 1
+
+
+async def test_without_an_id_the_key_must_be_the_only_one_that_fits(tokens: ProviderTokens, provider: Provider) -> None:
+    assert await tokens.subject(provider_token(header={"kid": None}), NOW) == "u-1", "the only RSA key of three keys"
+    other = RSAKey.generate_key(2048, {"kid": "other"})
+    provider.keys.append(dict(other.as_dict(private=False)))
+    later = NOW + FRESH + timedelta(seconds=1)
+    assert await refused(tokens, provider_token(header={"kid": None}, exp=4e9), later)
+    assert await tokens.subject(provider_token(exp=4e9), later) == "u-1"
+
+
+@pytest.mark.parametrize(
+    ("claims", "admitted"),
+    [
+        ({"typ": "ID"}, False),
+        ({"typ": "Refresh"}, False),
+        ({"at_hash": "x"}, False),
+        ({"c_hash": "x"}, False),
+        ({"nonce": "x"}, False),
+        ({"typ": "Bearer", "nonce": "x"}, True),
+        ({"nonce": "x", "scope": "openid"}, True),
+        ({"scope": "openid"}, True),
+    ],
+    ids=str,
+)
+async def test_an_id_token_is_refused_and_an_access_token_admitted(
+    tokens: ProviderTokens, claims: dict[str, Any], admitted: bool
+) -> None:
+    if admitted:
+        assert await tokens.subject(provider_token(**claims), NOW) == "u-1"
+    else:
+        assert await refused(tokens, provider_token(**claims))
+        assert await refused(tokens, provider_token(header={"typ": "JWT"}, **claims))
+        assert await tokens.subject(provider_token(header={"typ": "at+jwt"}, **claims), NOW) == "u-1"
+
+
+async def test_the_log_says_why_a_token_is_refused_without_its_content(tokens: ProviderTokens) -> None:
+    with structlog.testing.capture_logs() as lines:
+        assert await refused(tokens, provider_token(exp=int(NOW.timestamp()) - 31))
+        assert await refused(tokens, provider_token(header={"kid": "invented"}))
+        assert await refused(tokens, provider_token(sub=""))
+    assert [line["reason"] for line in lines] == ["ExpiredTokenError", "unknown key", "subject"]
+    assert {key for line in lines for key in line} == {"event", "log_level", "reason"}
 
 
 async def test_unusable_published_keys_are_ignored(tokens: ProviderTokens, provider: Provider) -> None:

@@ -1,13 +1,18 @@
 """Test outbound HTTP: a URL that people enter reaches no internal address, by name, number or redirect."""
 
+import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, ascii_url, outbound_client
+from api.notifications.push_gateways import push_client
 from schema.core.refusals import Refusal
 from schema.notifications.webhooks import check_url
 from tests.support.certificates import self_signed
@@ -73,7 +78,7 @@ async def test_a_setting_admits_private_networks_but_no_cloud_metadata_address()
 
             outgoing = OutboundHttp(Rules(private=True), client, resolve=resolve)
             if admitted:
-                assert str(await outgoing.check("https://example.com/")) == address
+                assert await outgoing.check("https://example.com/") == [ip_address(address)]
             else:
                 with pytest.raises(UnreachableAddressError):
                     await outgoing.check("https://example.com/")
@@ -128,6 +133,49 @@ def test_a_chinese_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(Refusal) as refused:
         check_url(ascii_url(url), plain=False)
     assert refused.value.field == "url"
+
+
+@pytest.mark.parametrize("dead", [["::1"], ["127.0.0.9", "::1"], ["127.0.0.9", "127.0.0.9"]])
+async def test_a_receiver_is_reached_although_its_first_addresses_are_dead(receiver: Receiver, dead: list[str]) -> None:
+    """The receiver listens on 127.0.0.1 only, so connections to the other addresses are refused."""
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return [*dead, "127.0.0.1"]
+
+    port = receiver.address.rsplit(":", 1)[1]
+    async with outbound_client() as client:
+        outgoing = OutboundHttp(Rules(loopback=True), client, resolve=resolve)
+        assert await outgoing.post(f"http://hooks.example.invalid:{port}/a", b"{}", {}) == 200
+    assert [call.headers["host"] for call in receiver.calls] == [f"hooks.example.invalid:{port}"]
+
+
+async def test_an_error_after_the_connection_is_not_tried_at_another_address(receiver: Receiver) -> None:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1", "127.0.0.1", "::1"]
+
+    port = receiver.address.rsplit(":", 1)[1]
+    receiver.answer = lambda _: (503, "")
+    async with outbound_client() as client:
+        outgoing = OutboundHttp(Rules(loopback=True), client, resolve=resolve)
+        assert await outgoing.post(f"http://hooks.example.invalid:{port}/a", b"{}", {}) == 503
+    assert len(receiver.calls) == 1
+
+
+@pytest.mark.parametrize("make", [push_client, partial(httpx.AsyncClient, timeout=5)])
+async def test_clients_of_named_services_try_each_address(
+    receiver: Receiver, make: Callable[[], httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Push services and the identity provider are called by name, and their client tries all addresses of the name."""
+    resolve = socket.getaddrinfo
+
+    def dead_first(host: str, port: int, *arguments: Any, **named: Any) -> Any:
+        found = [resolve(address, port, *arguments, **named) for address in ("::1", "127.0.0.9", "127.0.0.1")]
+        return [entry for entries in found for entry in entries] if host == "named.example.invalid" else found[-1]
+
+    monkeypatch.setattr(socket, "getaddrinfo", dead_first)
+    port = receiver.address.rsplit(":", 1)[1]
+    async with make() as client:
+        assert (await client.post(f"http://named.example.invalid:{port}/a", content=b"{}")).status_code == 200
 
 
 async def test_the_certificate_must_be_that_of_the_name(tmp_path: Path) -> None:

@@ -58,5 +58,6 @@ def provider_token(
     at = int(NOW.timestamp())
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "u-1", "iat": at, "exp": at + 300} | changes
     fields = {"alg": ALGORITHMS[name], "kid": name} | (header or {})
+    fields = {name: value for name, value in fields.items() if value is not None}
     claims = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(fields, claims, key or KEYS[name], algorithms=[fields["alg"]])
