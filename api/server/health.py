@@ -82,7 +82,7 @@ class Readiness:
             return self._results
 
     async def _check(self, probe: Probe) -> ProbeResult:
-        # A check is never cancelled: a cancelled call can hang PyMongo (see `ConcurrencyLimitMiddleware`). A check that
+        # A check is never cancelled, because its caller would then wait until the call has ended. A check that
         # is still running is awaited again.
         task = self._pending.pop(probe.part, None) or asyncio.ensure_future(probe.ask())
         done, _ = await asyncio.wait({task}, timeout=self.seconds)

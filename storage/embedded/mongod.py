@@ -103,7 +103,7 @@ async def _form_replica_set(system: Mongo, host: str) -> None:
     """Create the replica set, with its only member at `host`. If it exists with another port, reconfigure it."""
     try:
         config = (await system.command("replSetGetConfig"))["config"]
-    except StoreError:  # no configuration yet
+    except (StoreError, Refusal):  # no configuration yet
         await system.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": host}]})
         return
     if config["members"][0]["host"] != host:

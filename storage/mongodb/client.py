@@ -18,7 +18,8 @@ from pymongo.write_concern import WriteConcern
 
 from schema.core.refusals import Refusal, RefusalCode
 from storage.mongodb.causal_reads import session_for
-from storage.mongodb.errors import DUPLICATE_KEY, HISTORY_LOST, NOT_NOW, DuplicateError, HistoryLostError, StoreError
+from storage.mongodb.driver_calls import RawChangeStream, await_if_needed, run_to_end, uncancelled
+from storage.mongodb.errors import DUPLICATE_KEY, DuplicateError, reply_error
 
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
@@ -44,34 +45,20 @@ def translate_errors(*, outermost: bool = False) -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        transient = any(error.has_error_label(label) for label in TRANSIENT)
+        transient = any(map(error.has_error_label, TRANSIENT))
         if transient and not outermost:
             raise
+        details = getattr(error, "details", None)
         if isinstance(error, DuplicateKeyError):
-            raise _duplicate_error(error.details) from None
-        if not HISTORY_LOST.isdisjoint(_error_codes(error)):
-            raise HistoryLostError from None
-        if isinstance(error, ConnectionFailure) or error.timeout or not NOT_NOW.isdisjoint(_error_codes(error)):
+            raise _duplicate_error(details) from None
+        if isinstance(error, ConnectionFailure) or error.timeout:
             raise Refusal(RefusalCode.UNAVAILABLE) from error
-        if transient:
-            raise Refusal(RefusalCode.BUSY) from error
-        raise StoreError(_describe_error(error)) from None
+        shown = reply_error(type(error).__name__, details, error.has_error_label, is_transient=transient)
+        raise shown from (error if isinstance(shown, Refusal) else None)
 
 
 def _duplicate_error(details: Mapping[str, Any] | None) -> DuplicateError:
     return DuplicateError(tuple((details or {}).get("keyPattern", {})))
-
-
-def _describe_error(error: PyMongoError) -> str:
-    """Return the error's type and the server's code names. Leave out the message, because it quotes documents."""
-    return " ".join([type(error).__name__, *_error_codes(error).values()])
-
-
-def _error_codes(error: PyMongoError) -> dict[int, str]:
-    """Return the server's errors as a dict from error code to name."""
-    details = getattr(error, "details", None) or {}
-    errors = [details, *details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
-    return {each["code"]: str(each.get("codeName") or each["code"]) for each in errors if "code" in each}
 
 
 @dataclass(frozen=True)
@@ -81,6 +68,7 @@ class InsertResult:
     duplicate_ids: frozenset[str]
 
 
+@uncancelled(lasting="create_index")
 class Collection:
     """One collection, with the same methods under both drivers. Documents are dicts. Times are aware and in UTC."""
 
@@ -88,7 +76,7 @@ class Collection:
         self._raw = raw
 
     async def _session(self) -> Session:
-        return await _await_if_needed(self._raw.database.client.start_session(causal_consistency=True))
+        return await await_if_needed(self._raw.database.client.start_session(causal_consistency=True))
 
     async def find(
         self,
@@ -181,7 +169,7 @@ class Collection:
     async def aggregate(self, pipeline: Sequence[Document], *, session: Session = None) -> list[Document]:
         with translate_errors():
             async with session_for(session, self._session) as reader:
-                cursor = await _await_if_needed(self._raw.aggregate(list(pipeline), session=reader))
+                cursor = await await_if_needed(self._raw.aggregate(list(pipeline), session=reader))
                 documents: list[Document] = await cursor.to_list(None)
                 return documents
 
@@ -195,16 +183,18 @@ class Collection:
             await self._raw.create_index(list(keys), **options)
 
     @contextlib.asynccontextmanager
-    async def changes(self, pipeline: Sequence[Document], **options: Any) -> AsyncIterator[Any]:
+    async def changes(self, pipeline: Sequence[Document], **options: Any) -> AsyncIterator[RawChangeStream]:
         """Open a change stream over this collection. Leaving the block closes it."""
+        opened = contextlib.AsyncExitStack()
+
+        async def open_stream() -> Any:
+            return await opened.enter_async_context(await await_if_needed(self._raw.watch(list(pipeline), **options)))
+
         with translate_errors():
-            async with await _await_if_needed(self._raw.watch(list(pipeline), **options)) as stream:
-                yield stream
-
-
-async def _await_if_needed(result: Any) -> Any:
-    """Await the result if it is awaitable. PyMongo returns awaitable sessions, streams and cursors, Motor does not."""
-    return await result if hasattr(result, "__await__") else result
+            try:
+                yield RawChangeStream(await run_to_end(open_stream()))
+            finally:  # also if the caller was cancelled while the stream was being opened
+                await run_to_end(opened.aclose())
 
 
 def _duplicate_indexes(error: BulkWriteError) -> list[int]:
@@ -216,6 +206,7 @@ def _duplicate_indexes(error: BulkWriteError) -> list[int]:
     return [each["index"] for each in write_errors]
 
 
+@uncancelled()
 class Mongo:
     """A connection to one database. `driver` is the driver's name: `motor` or `pymongo`."""
 
@@ -252,7 +243,9 @@ class Mongo:
     def collection(self, name: str) -> Collection:
         return Collection(self._database[name])
 
-    def changes(self, pipeline: Sequence[Document], **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
+    def changes(
+        self, pipeline: Sequence[Document], **options: Any
+    ) -> contextlib.AbstractAsyncContextManager[RawChangeStream]:
         """Open a change stream over the whole database."""
         return Collection(self._database).changes(pipeline, **options)
 
@@ -271,7 +264,7 @@ class Mongo:
             return result
 
         with translate_errors(outermost=True):
-            async with await _await_if_needed(self._client.start_session()) as session:
+            async with await await_if_needed(self._client.start_session()) as session:
                 result: T = await session.with_transaction(
                     work_and_commit, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
                 )

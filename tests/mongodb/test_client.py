@@ -43,6 +43,7 @@ def bulk(**faults: Any) -> BulkWriteError:
         # The answer of a mongod that has just restarted.
         reported(OperationFailure, 134, "ReadConcernMajorityNotAvailableYet"),
         reported(OperationFailure, 11600, "InterruptedAtShutdown"),
+        reported(OperationFailure, 211, "KeyNotFound"),
         reported(WriteConcernError, 91, "ShutdownInProgress"),
         bulk(writeConcernErrors=[{"code": 91, "codeName": "ShutdownInProgress"}]),
         bulk(writeErrors=[{"index": 0, "code": 11602, "errmsg": "interrupted"}]),

@@ -1,0 +1,141 @@
+"""Run every call of the database driver to its end, even if its caller is cancelled.
+
+A cancelled call can hang PyMongo's asynchronous client for good: if the call was selecting a server, it may keep a lock
+that every other call needs. Motor can't cancel a call at all: the call goes on in a thread, while its session is used
+again. So a cancelled caller waits until its call has ended. The driver's timeouts end every call.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import wraps
+from itertools import count
+from typing import Any, ParamSpec, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+P = ParamSpec("P")
+T = TypeVar("T")
+C = TypeVar("C")
+
+
+@dataclass
+class CallProgress:
+    """The number of driver calls that have ended in a piece of work."""
+
+    ended: int = 0
+
+
+_PROGRESS: ContextVar[CallProgress | None] = ContextVar("call_progress", default=None)
+_NUMBERS = count(1)
+_OPEN: set[int] = set()
+
+
+def begin_progress() -> CallProgress:
+    """Count the driver calls of this task, and of the tasks that it starts, from now on."""
+    progress = CallProgress()
+    _PROGRESS.set(progress)
+    return progress
+
+
+def open_calls() -> frozenset[int]:
+    """Return the numbers of all driver calls of this process that have not ended. Each call has its own number."""
+    return frozenset(_OPEN)
+
+
+async def run_to_end(call: Coroutine[Any, Any, T], *, may_last: bool = False) -> T:
+    """Run a call of the driver in its own task. If the caller is cancelled, raise this only after the call has ended.
+
+    `may_last` excludes a call that can take hours from `open_calls`.
+    """
+    task = asyncio.ensure_future(_count(call, may_last=may_last))
+    # Without the shield, anyio would cancel again in every turn of the event loop.
+    with anyio.CancelScope(shield=True):
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            while not task.done():
+                await _wait_despite_cancellation(task)
+            raise
+    return task.result()
+
+
+async def _count(call: Coroutine[Any, Any, T], *, may_last: bool) -> T:
+    number = next(_NUMBERS)
+    if not may_last:
+        _OPEN.add(number)
+    try:
+        return await call
+    finally:
+        _OPEN.discard(number)
+        if progress := _PROGRESS.get():
+            progress.ended += 1
+
+
+async def _wait_despite_cancellation(task: "asyncio.Task[Any]") -> None:
+    """Wait for the task. Return early if the caller is cancelled once more. The first cancellation is raised later."""
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        return
+
+
+def uncancelled(*, lasting: str = "") -> Callable[[type[C]], type[C]]:
+    """Decorate a class that calls the driver, so that nobody can cancel its public coroutine methods.
+
+    See `run_to_end`. `lasting` names a method that can take hours.
+    """
+
+    def decorate(cls: type[C]) -> type[C]:
+        for name, method in list(vars(cls).items()):
+            if inspect.iscoroutinefunction(method) and not name.startswith("_"):
+                setattr(cls, name, _wrap(method, may_last=name == lasting))
+        return cls
+
+    return decorate
+
+
+def _wrap(method: Callable[P, Coroutine[Any, Any, T]], *, may_last: bool) -> Callable[P, Coroutine[Any, Any, T]]:
+    @wraps(method)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        # A loop of calls would never end if no call noticed that the caller was cancelled before.
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        return await run_to_end(method(*args, **kwargs), may_last=may_last)
+
+    return run
+
+
+async def await_if_needed(result: Any) -> Any:
+    """Await the result if it is awaitable. PyMongo returns awaitable sessions, streams and cursors, Motor does not."""
+    return await result if hasattr(result, "__await__") else result
+
+
+@uncancelled()
+class RawChangeStream:
+    """A change stream of either driver, whose calls nobody can cancel."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._stream.alive)
+
+    @property
+    def resume_token(self) -> dict[str, Any] | None:
+        token: dict[str, Any] | None = self._stream.resume_token
+        return token
+
+    async def try_next(self) -> dict[str, Any] | None:
+        """Return the next change, or None if there is none within the stream's waiting time."""
+        change: dict[str, Any] | None = await self._stream.try_next()
+        return change
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield changes until the server ends the stream."""
+        while self.alive:
+            if (change := await self.try_next()) is not None:
+                yield change
