@@ -201,11 +201,13 @@ async def store(objects: ObjectStore, buckets: list[str]) -> AsyncIterator[Objec
         made.bucket = f"test-{uuid.uuid4().hex}"
         await made.make_bucket()
     asked: list[str] = []
-    events = objects._client.meta.events
-    events.register("before-call.s3", lambda model, **_: asked.append(model.name), unique_id="test")
+    clients = (objects._client, objects._hurried)
+    for client in clients:
+        client.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name), unique_id="test")
     yield made
     is_untouched = not asked and not (await made.ask("list_objects_v2", MaxKeys=1))["KeyCount"]
-    events.unregister("before-call.s3", unique_id="test")
+    for client in clients:
+        client.meta.events.unregister("before-call.s3", unique_id="test")
     if is_untouched:
         buckets.append(made.bucket)
     else:

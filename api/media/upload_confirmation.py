@@ -10,6 +10,7 @@ from schema.core.refusals import Refusal, RefusalCode
 from schema.media.media import ARRIVED, Media
 from schema.media.uploads import ConfirmResult
 from storage.media.upload_completion import complete_upload
+from storage.s3.time_budget import store_time_budget
 
 
 async def confirm_media(context: Context, media_ids: Sequence[strawberry.ID]) -> list[ConfirmResult]:
@@ -20,7 +21,8 @@ async def confirm_media(context: Context, media_ids: Sequence[strawberry.ID]) ->
     async def settle(id: strawberry.ID) -> ConfirmResult:
         return ConfirmResult(media_id=id, media=await confirm_upload(context, require_own(mine, id)))
 
-    return await settle_all(media_ids, settle, lambda key, refused: ConfirmResult(media_id=key, refusal=refused))
+    with store_time_budget():
+        return await settle_all(media_ids, settle, lambda key, refused: ConfirmResult(media_id=key, refusal=refused))
 
 
 async def confirm_upload(context: Context, media: Media) -> Media:

@@ -29,7 +29,8 @@ from schema.media.uploads import (
     validate_part_digests,
 )
 from storage.s3 import multipart
-from storage.s3.client import Put, SignedUrl
+from storage.s3.signed_requests import Put, SignedUrl
+from storage.s3.time_budget import store_time_budget
 
 MAX_PARTS_AT_ONCE = 512
 MAX_PARTS = 10_000
@@ -91,7 +92,8 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
     def refuse(numbered: tuple[int, UploadRequest], refused: Refused) -> UploadResult:
         return UploadResult(media_id=numbered[1].media_id, slot=None, has_arrived=False, refusal=refused)
 
-    return await settle_all(list(enumerate(requests)), settle, refuse)
+    with store_time_budget():
+        return await settle_all(list(enumerate(requests)), settle, refuse)
 
 
 async def _open_slot(
@@ -244,7 +246,8 @@ async def abort_uploads(context: Context, media_ids: Sequence[strawberry.ID]) ->
     async def settle(id: strawberry.ID) -> AbortResult:
         return AbortResult(media_id=id, media=await _abort(context, require_own(mine, id)))
 
-    return await settle_all(media_ids, settle, lambda key, refused: AbortResult(media_id=key, refusal=refused))
+    with store_time_budget():
+        return await settle_all(media_ids, settle, lambda key, refused: AbortResult(media_id=key, refusal=refused))
 
 
 async def _abort(context: Context, media: Media) -> Media:

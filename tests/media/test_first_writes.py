@@ -16,7 +16,7 @@ from schema.media.media import MediaRejection
 from schema.media.object_keys import media_id_of, next_key
 from storage.formats.sandbox import Decoder
 from storage.s3.bucket_rules import BucketSettings, State, apply_settings
-from storage.s3.client import Put
+from storage.s3.signed_requests import Put
 from tests.support.uploads import JPEG, REQUEST, announce, confirm, fresh_slot, only_medium, upload
 from tests.support.world import World
 
