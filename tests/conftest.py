@@ -30,7 +30,7 @@ from tests.support.phone_cli import Spawner, Terminal
 from tests.support.phone_sessions import PASSWORD
 from tests.support.running_product import PARTS, RunningProduct
 from tests.support.shared_indexes import prepare
-from tests.support.shared_objects import for_this_loop
+from tests.support.shared_objects import for_this_loop, record_operations
 from tests.support.world import World
 
 ROOT = Path(__file__).parent.parent
@@ -200,14 +200,9 @@ async def store(objects: ObjectStore, buckets: list[str]) -> AsyncIterator[Objec
     if not made.bucket:
         made.bucket = f"test-{uuid.uuid4().hex}"
         await made.make_bucket()
-    asked: list[str] = []
-    clients = (objects._client, objects._hurried)
-    for client in clients:
-        client.meta.events.register("before-call.s3", lambda model, **_: asked.append(model.name), unique_id="test")
-    yield made
-    is_untouched = not asked and not (await made.ask("list_objects_v2", MaxKeys=1))["KeyCount"]
-    for client in clients:
-        client.meta.events.unregister("before-call.s3", unique_id="test")
+    with record_operations(objects) as asked:
+        yield made
+        is_untouched = not asked and not (await made.ask("list_objects_v2", MaxKeys=1))["KeyCount"]
     if is_untouched:
         buckets.append(made.bucket)
     else:

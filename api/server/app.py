@@ -17,6 +17,7 @@ from api.evidence.pack_download import PackEndpoint
 from api.graphql.context import Context, clock
 from api.graphql.trusted_documents import TrustedDocuments
 from api.http.contract_level import HEADER, outdated_refusal, parse_level
+from api.jobs.watchdog import LOOK_SECONDS, LoopTurns, driver_signs, watching
 from api.notifications.event_dispatcher import EventDispatcher
 from api.notifications.subscription_session import StreamQuota, SubscriptionService
 from api.notifications.subscription_stream import SubscriptionStream
@@ -69,12 +70,14 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with client, anyio.create_task_group() as tasks:
-            tasks.start_soon(bucket_setup.run)
-            tasks.start_soon(dispatcher.run)
-            yield
-            dispatcher.stop()
-            tasks.cancel_scope.cancel()
+        turns = LoopTurns(LOOK_SECONDS / 2)
+        with watching(turns.signs, driver_signs):
+            async with client, anyio.create_task_group() as tasks:
+                for run in (turns.run, bucket_setup.run, dispatcher.run):
+                    tasks.start_soon(run)
+                yield
+                dispatcher.stop()
+                tasks.cancel_scope.cancel()
         if store is None:
             await used_store.close()
 

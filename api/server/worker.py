@@ -13,6 +13,7 @@ import structlog
 
 from api.connections import open_store
 from api.jobs.job import EVERY_FEW_SECONDS, Job, Queue, Resources
+from api.jobs.watchdog import LOOK_SECONDS, LoopTurns, WorkInProgress, driver_signs, watching
 from api.server.areas import PRODUCT
 from api.server.bucket_setup import BucketSetup
 from api.settings import Settings
@@ -34,23 +35,28 @@ async def run_worker(
     """Run all `jobs` until cancelled."""
     with scratch_folder(settings.data / "work") as folder:
         async with AsyncExitStack() as exits, Decoder() as decoder, anyio.create_task_group() as tasks:
+            turns, work = LoopTurns(LOOK_SECONDS / 2), WorkInProgress()
+            exits.enter_context(watching(turns.signs, work.signs, driver_signs))
+            tasks.start_soon(turns.run)
             resources = Resources(store, settings, metrics, decoder, folder, exits)
             tasks.start_soon(BucketSetup(store.objects, settings).run)
             for job in jobs:
                 if isinstance(job, Job):
-                    tasks.start_soon(_repeat, metrics, job.kind, await job.start(resources), job.seconds)
+                    tasks.start_soon(_repeat, metrics, work, job.kind, await job.start(resources), job.seconds)
                 else:
                     wakeup = Wakeup()
                     listen = partial(_listen, job.changes(store), wakeup)
-                    tasks.start_soon(_repeat, metrics, "listen", listen, 1.0)
-                    tasks.start_soon(_work_through, job.kind, await job.start(resources), wakeup)
+                    tasks.start_soon(_repeat, metrics, work, "listen", listen, 1.0)
+                    tasks.start_soon(_work_through, work, job.kind, await job.start(resources), wakeup)
 
 
-async def _work_through(kind: str, do_one: Callable[[], Awaitable[bool]], wakeup: "Wakeup") -> None:
+async def _work_through(
+    work: WorkInProgress, kind: str, do_one: Callable[[], Awaitable[bool]], wakeup: "Wakeup"
+) -> None:
     """Do the due pieces of one kind, one after another, for ever."""
     while True:
         is_done = False
-        with _survive_errors(kind):
+        with _survive_errors(kind), work.track(kind):
             is_done = await do_one()
         if not is_done:
             await wakeup.wait(EVERY_FEW_SECONDS)
@@ -91,10 +97,12 @@ async def _listen(changes: Callable[[], AsyncIterator[None]], wakeup: Wakeup) ->
         wakeup.set()
 
 
-async def _repeat(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float) -> None:
+async def _repeat(
+    metrics: Metrics, work: WorkInProgress, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float
+) -> None:
     """Do `piece`, then pause for `every_seconds`, again and again for ever."""
     while True:
-        with _survive_errors(kind), metrics.measure_work(kind):
+        with _survive_errors(kind), work.track(kind), metrics.measure_work(kind):
             await piece()
         await anyio.sleep(every_seconds)
 
