@@ -261,7 +261,7 @@ def test_the_table_of_methods_matches_the_methods_of_each_role() -> None:
 
 def test_the_table_of_thresholds_matches_the_defaults() -> None:
     units = {"metres": Measure.METRES, "seconds": Measure.SECONDS, "km/h": Measure.KILOMETRES_PER_HOUR}
-    units |= {"bits of 256": Measure.BITS, "days": Measure.DAYS, "ratings": Measure.RATINGS}
+    units |= {"bits of 256": Measure.BITS, "days": Measure.DAYS, "raters": Measure.RATINGS}
     listed = rows("docs/clients/flags.md", "kind", "measure", "at first")
     assert [(coded(kind)[0], units[measure], float(first)) for kind, measure, first in listed] == [
         (str(each.kind.value), MEASURES[each.kind], each.value) for each in DEFAULTS
