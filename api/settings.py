@@ -62,7 +62,7 @@ class Settings:
     max_depth: int = 14
     max_aliases: int = 30
     max_tokens: int = 3000
-    max_cost: int = 1_000_000
+    max_cost: int = 2_000_000
     """Largest number of fields in an answer if every list were as long as it can be. It refuses hopeless documents."""
     max_work: int = 60_000
     """Largest work of making an answer, counted while it is made. 60,000 take about 0.7 s of a processor."""
