@@ -9,13 +9,15 @@ from datetime import date
 
 import strawberry
 
-from api.casework.case_transitions import noted, visible_case
+from api.casework.case_transitions import noted
 from api.casework.held_answers import apply_held
+from api.casework.standing import acting_on, refuse_without_standing, visible_case
 from api.graphql.context import Context
 from api.graphql.creation import create_once
 from api.graphql.nodes import first_or_none
 from schema.access.viewers import capacity_of
 from schema.accounts.users import User
+from schema.casework import standing
 from schema.casework.assignments import ASSIGNEES, Assignment, AssignmentKind, AssignmentState
 from schema.casework.cases import ASSIGNABLE, CaseEventKind
 from schema.core.digests import digest_of
@@ -24,6 +26,7 @@ from schema.core.refusals import Refusal, RefusalCode
 from schema.core.replays import check_replay
 from schema.core.texts import MAX_NOTE, check_length, check_text
 from schema.organisation.units import Unit
+from storage.casework.standing import Acting
 from storage.mongodb.client import Filter
 
 
@@ -80,8 +83,10 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
             raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, so you can't assign anything.")
         kind = _kind(input)
         unit_id = unit_path = case_id = None
+        acting = Acting({})
         if input.case_id is not None:
             case = await visible_case(context, input.case_id)
+            acting = acting_on(context, case.office_path, standing.ASSIGN, "caseId")
             if case.state not in ASSIGNABLE:
                 raise Refusal(RefusalCode.WRONG_STATE, f"A case that is {case.state.value} can't be assigned.")
             case_id = str(case.id)
@@ -109,7 +114,7 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
             assignee_capacity=capacity_of(assignee.roles, assignee.office_path),
             offered_by_capacity=context.actor.capacity,
         )
-        return await _offer(context, offer)
+        return await _offer(context, offer, acting)
 
     return await _offer_once(context, input.id, digest, create)
 
@@ -144,7 +149,7 @@ async def hand_on(context: Context, input: HandOnAssignmentInput) -> Assignment:
             assignee_capacity=capacity_of(assignee.roles, assignee.office_path),
             offered_by_capacity=context.actor.capacity,
         )
-        return await _offer(context, offer)
+        return await _offer(context, offer, Acting({}, context.actor.user_id))
 
     return await _offer_once(context, input.id, digest, create)
 
@@ -162,17 +167,21 @@ async def finish(context: Context, input: FinishAssignmentInput) -> Assignment:
     check_text(input.result, MAX_NOTE, "result")
     assignment = await _own_assignment(context, input.id, "id")
     event = noted(context, CaseEventKind.FINISHED, note=input.result, about=[str(assignment.id)])
-    ended = await context.store.assignments.end(
-        assignment.id, AssignmentState.FINISHED, context.now, event, result=input.result
-    )
+    ended = await context.store.assignments.finish(assignment.id, context.now, event, result=input.result)
     return ended or await _require_state(context, assignment.id, AssignmentState.FINISHED)
 
 
 async def withdraw(context: Context, input: StepAssignmentInput) -> Assignment:
-    """Withdraw an assignment that nobody has accepted. Every officer who may see an assignment may withdraw it."""
+    """Withdraw an assignment that nobody has accepted.
+
+    Officers whose scope has the office that gave the assignment may do so. A person who has offered to hand an
+    assignment on may withdraw that offer, as long as the person holds the assignment.
+    """
     offer = await _visible_assignment(context, input.id, await context.visible.assignments(), "id")
+    acting = acting_on(context, offer.office_path, standing.WITHDRAW, "id")
     event = noted(context, CaseEventKind.WITHDRAWN, about=[str(offer.id)])
-    ended = await context.store.assignments.end(offer.id, AssignmentState.WITHDRAWN, context.now, event)
+    with refuse_without_standing("id"):
+        ended = await context.store.assignments.withdraw(offer.id, context.now, event, acting)
     return ended or await _require_state(context, offer.id, AssignmentState.WITHDRAWN)
 
 
@@ -188,10 +197,11 @@ async def _offer_once(
     return await create_once(find, create, check)
 
 
-async def _offer(context: Context, offer: Assignment) -> Assignment:
+async def _offer(context: Context, offer: Assignment, acting: Acting) -> Assignment:
     kind = CaseEventKind.HANDED_ON if offer.handed_on_from_id else CaseEventKind.ASSIGNED
     event = noted(context, kind, note=offer.note, about=[str(offer.id)])
-    offered = await context.store.assignments.offer(offer, event)
+    with refuse_without_standing("assignmentId"):
+        offered = await context.store.assignments.offer(offer, event, acting)
     if offered is None:
         raise Refusal(RefusalCode.WRONG_STATE, "The case can't be assigned any more.")
     return await _after_held_answers(context, offered)

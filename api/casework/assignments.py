@@ -99,7 +99,10 @@ class AssignmentMutations:
     async def finish_assignment(self, info: Info, input: FinishAssignmentInput) -> AssignmentResult:
         return AssignmentPayload(assignment=await finish(info.context, input))
 
-    @mutation(description="Withdraw an assignment that was not accepted (撤回).")
+    @mutation(
+        description="Withdraw an assignment that was not accepted (撤回). For officers with its office in scope, and for"
+        " the officer who holds the assignment that it hands on."
+    )
     async def withdraw_assignment(self, info: Info, input: StepAssignmentInput) -> AssignmentResult:
         return AssignmentPayload(assignment=await withdraw(info.context, input))
 

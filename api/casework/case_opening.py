@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import strawberry
 
-from api.casework.case_transitions import event, visible_observations
+from api.casework.case_transitions import event
+from api.casework.standing import evidence_in_scope, refuse_without_standing
 from api.graphql.context import Context
 from api.graphql.creation import create_once
 from api.graphql.nodes import first_or_none
@@ -19,6 +20,7 @@ from schema.core.replays import check_replay
 from schema.core.texts import check_length, check_text
 from schema.core.times import BEIJING
 from schema.fieldwork.observations import Category, Observation
+from storage.access.visibility import of_offices
 
 ATTEMPTS = 5
 
@@ -50,7 +52,7 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
     digest = digest_of(input)
 
     async def create() -> Case:
-        observations = await visible_observations(context, input.observation_ids)
+        observations = await evidence_in_scope(context, input.observation_ids)
         office_id = context.actor.office_id
         office = first_or_none(await context.store.units.many([office_id])) if office_id else None
         if office is None:
@@ -61,9 +63,9 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
             number = case_number(office.code, year, sequence)
             return _new_case(context, input, observations, number, year, sequence, digest)
 
-        return await context.store.cases.open(
-            office.id, year, build_case, [observation.id for observation in observations]
-        )
+        ids = [observation.id for observation in observations]
+        with refuse_without_standing("observationIds"):
+            return await context.store.cases.open(office.id, year, build_case, ids, of_offices(context.actor))
 
     async def find() -> Case | None:
         return first_or_none(await context.store.cases.many([input.id]))

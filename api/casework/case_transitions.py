@@ -1,12 +1,16 @@
 """Move cases, and link and unlink their observations. Each step is one conditional update or one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import strawberry
 
+from api.casework.standing import acting_on, evidence_in_scope, refuse_without_standing, visible_case
 from api.graphql.context import Context, check_batch_size
+from schema.access.standing import Standing
+from schema.casework import standing
 from schema.casework.cases import (
     MAX_OBSERVATIONS,
+    OPEN,
     Case,
     CaseEvent,
     CaseEventKind,
@@ -20,8 +24,9 @@ from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.core.replays import check_replay
 from schema.core.texts import MAX_NOTE, check_length
-from schema.fieldwork.observations import Observation
+from storage.access.visibility import of_offices
 from storage.casework.cases import entry_without_state
+from storage.casework.standing import Acting
 from storage.mongodb.client import Document
 
 MAX_HISTORY = 500
@@ -68,45 +73,81 @@ class MoveCaseInput:
 async def link(context: Context, input: LinkObservationsInput) -> Case:
     """Link observations. An event that is already in the history changes nothing.
 
-    Raise `Refusal(LIMIT_EXCEEDED)` if the case would have more than 500 observations.
+    Raise `Refusal(WRONG_STATE)` if the case has ended, and `Refusal(LIMIT_EXCEEDED)` if it would have more than 500
+    observations.
     """
-    case, ids, entry, digest = await _prepare_linking(context, input, CaseEventKind.LINKED)
-    linked = await context.store.cases.link(case.id, ids, entry, MAX_OBSERVATIONS)
+    kind, digest = CaseEventKind.LINKED, digest_of(input)
+    case = await _case_to_link(context, input)
+    if _has_event(case, input.id):
+        return _as_sent(context, case, kind, input.id, digest)
+    ids, entry, acting = await _prepare_linking(context, input, case, kind, digest, standing.LINK)
+    with refuse_without_standing("caseId"):
+        linked = await context.store.cases.link(
+            case.id, ids, entry, MAX_OBSERVATIONS, acting, of_offices(context.actor)
+        )
     if linked is None:
+        await _require_open(context, case.id)
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case has at most {MAX_OBSERVATIONS} observations.")
-    return _as_sent(context, linked, CaseEventKind.LINKED, input.id, digest)
+    return _as_sent(context, linked, kind, input.id, digest)
 
 
 async def unlink(context: Context, input: LinkObservationsInput) -> Case:
     """Unlink observations. An event that is already in the history changes nothing.
 
-    Raise `Refusal(WRONG_STATE)` if the case would have no observation left.
+    Raise `Refusal(WRONG_STATE)` if the case has ended or would have no observation left.
     """
-    case, ids, entry, digest = await _prepare_linking(context, input, CaseEventKind.UNLINKED)
-    unlinked = await context.store.cases.unlink(case.id, ids, entry)
+    kind, digest = CaseEventKind.UNLINKED, digest_of(input)
+    case = await _case_to_link(context, input)
+    if _has_event(case, input.id):
+        return _as_sent(context, case, kind, input.id, digest)
+    ids, entry, acting = await _prepare_linking(context, input, case, kind, digest, standing.UNLINK)
+    with refuse_without_standing("caseId"):
+        unlinked = await context.store.cases.unlink(case.id, ids, entry, acting, of_offices(context.actor))
     if unlinked is None:
+        await _require_open(context, case.id)
         raise Refusal(RefusalCode.WRONG_STATE, "A case has at least one observation.", field="observationIds")
-    return _as_sent(context, unlinked, CaseEventKind.UNLINKED, input.id, digest)
+    return _as_sent(context, unlinked, kind, input.id, digest)
 
 
-async def _prepare_linking(
-    context: Context, input: LinkObservationsInput, kind: CaseEventKind
-) -> tuple[Case, list[str], Document, str]:
-    """Return the case, the observations' ids, the history entry and the digest of the input.
-
-    Raise `Refusal` if the input is invalid, if the viewer can't see the case or an observation, or if the case's
-    history is full.
-    """
+async def _case_to_link(context: Context, input: LinkObservationsInput) -> Case:
+    """Return the case. Raise `Refusal` if the input is invalid or if the viewer can't see the case."""
     validate_id(input.id, "evt", field="id")
     check_length(input.note, MAX_NOTE, "note")
     check_batch_size(MAX_LINKED, input.observation_ids, "observationIds")
-    case = await visible_case(context, input.case_id)
-    if len(case.history) >= MAX_HISTORY and all(step.id != input.id for step in case.history):
+    return await visible_case(context, input.case_id)
+
+
+async def _prepare_linking(
+    context: Context,
+    input: LinkObservationsInput,
+    case: Case,
+    kind: CaseEventKind,
+    digest: str,
+    admitted: Collection[Standing],
+) -> tuple[list[str], Document, Acting]:
+    """Return the observations' ids, the history entry and the condition under which the viewer may act.
+
+    Raise `Refusal` if the viewer may not act on the case, if an observation is not in the viewer's scope, or if the
+    case's history is full.
+    """
+    acting = acting_on(context, case.office_path, admitted, "caseId")
+    if len(case.history) >= MAX_HISTORY:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case has at most {MAX_HISTORY} steps. Open another case.")
-    observations = await visible_observations(context, input.observation_ids)
-    ids, digest = [str(observation.id) for observation in observations], digest_of(input)
-    entry = noted(context, kind, id=input.id, note=input.note, about=ids, sent=digest)
-    return case, ids, entry, digest
+    ids = [str(observation.id) for observation in await evidence_in_scope(context, input.observation_ids)]
+    return ids, noted(context, kind, id=input.id, note=input.note, about=ids, sent=digest), acting
+
+
+async def _require_open(context: Context, id: str) -> None:
+    """Raise `Refusal(WRONG_STATE)` if the case has ended. What an ended case rests on stays as it is."""
+    [now] = await context.store.cases.many([id])
+    if now.state not in OPEN:
+        raise Refusal(
+            RefusalCode.WRONG_STATE, f"The evidence of a {now.state.value} case stays as it is.", field="caseId"
+        )
+
+
+def _has_event(case: Case, event_id: str) -> bool:
+    return any(step.id == event_id for step in case.history)
 
 
 async def move(context: Context, input: MoveCaseInput) -> Case:
@@ -122,17 +163,23 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
     check_move(input.to, reason=input.reason, outcome=input.outcome, reply=input.reply)
     case = await visible_case(context, input.case_id)
     closing, digest = input.to is CaseState.CLOSED, digest_of(input)
+    if _has_event(case, input.id):
+        return _as_sent(context, case, CaseEventKind.MOVED, input.id, digest)
+    # No state can be set to RECEIVED. The update refuses that move.
+    admitted = standing.MOVE.get(input.to, {Standing.IN_SCOPE})
+    acting = acting_on(context, case.office_path, admitted, "caseId")
     fields: Document = {"closed_at": context.now if closing else None, "outcome": None}
     if closing and input.outcome:
         fields["outcome"] = input.outcome.value
     if input.reply:
         fields["reply"] = input.reply
     step = event(context, CaseEventKind.MOVED, input.to, id=input.id, note=input.reason, sent=digest)
-    moved = await context.store.cases.move(case.id, sorted(states_before(input.to), key=str), step, fields)
+    with refuse_without_standing("caseId"):
+        moved = await context.store.cases.move(case.id, sorted(states_before(input.to), key=str), step, fields, acting)
     if moved is not None:
         return moved
     [known] = await context.store.cases.many([case.id])
-    if all(step.id != input.id for step in known.history):
+    if not _has_event(known, input.id):
         raise Refusal(
             RefusalCode.WRONG_STATE, f"A case can't move from {known.state.value} to {input.to.value}.", field="to"
         )
@@ -167,33 +214,6 @@ def event(
         sent_sha256=sent,
         by_capacity=context.actor.capacity,
     )
-
-
-async def visible_case(context: Context, id: str) -> Case:
-    """Return a case. Raise `Refusal(NOT_FOUND)` if the viewer can't see it.
-
-    The case is not read by a loader, because a loader would cache the case as it was before the step.
-    """
-    case_id = validate_id(id, "cas", field="caseId")
-    cases = await context.store.cases.many([case_id], await context.visible.cases())
-    if not cases:
-        raise Refusal(RefusalCode.NOT_FOUND, field="caseId")
-    return cases[0]
-
-
-async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -> list[Observation]:
-    """Return the observations in the order of `ids`. Raise `Refusal(NOT_FOUND)` for the first that the viewer can't see."""
-    check_batch_size(MAX_OBSERVATIONS, ids, "observationIds")
-    observation_ids = [validate_id(id, "obs", field=f"observationIds.{index}") for index, id in enumerate(ids)]
-    visible = await context.visible.observations()
-    observations = {
-        str(observation.id): observation
-        for observation in await context.store.observations.many(observation_ids, visible)
-    }
-    for index, id in enumerate(observation_ids):
-        if id not in observations:
-            raise Refusal(RefusalCode.NOT_FOUND, field=f"observationIds.{index}")
-    return [observations[id] for id in dict.fromkeys(observation_ids)]
 
 
 def noted(

@@ -78,11 +78,17 @@ class CaseMutations:
     async def open_case(self, info: Info, input: OpenCaseInput) -> CaseResult:
         return CasePayload(case=await open_case(info.context, input))
 
-    @mutation(description="Link observations to a case (并案). Observations that are already linked stay linked.")
+    @mutation(
+        description="Link observations to a case (并案). Observations that are already linked stay linked. The case must"
+        " not be closed or declined."
+    )
     async def link_observations(self, info: Info, input: LinkObservationsInput) -> CaseResult:
         return CasePayload(case=await link(info.context, input))
 
-    @mutation(description="Unlink observations from a case. The case must keep at least one observation.")
+    @mutation(
+        description="Unlink observations from a case. The case must not be closed or declined, and must keep at least"
+        " one observation."
+    )
     async def unlink_observations(self, info: Info, input: LinkObservationsInput) -> CaseResult:
         return CasePayload(case=await unlink(info.context, input))
 

@@ -72,7 +72,7 @@ async def _change_assignment(
         event = _event(CaseEventKind.HAND_OVER_ACCEPTED, answer, now)
         return await store.assignments.accept(assignment.id, now, event)
     event = _event(CaseEventKind.FINISHED, answer, now)
-    return await store.assignments.end(assignment.id, AssignmentState.FINISHED, now, event, result=answer.result)
+    return await store.assignments.finish(assignment.id, now, event, result=answer.result or "")
 
 
 def _state_refusal(assignment: Assignment) -> Refusal:

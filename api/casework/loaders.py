@@ -2,10 +2,12 @@
 
 from api.graphql.context import Context
 from api.graphql.loaders import Loader, by_id, group_by_key
+from schema.access.viewers import Role
 from schema.casework.assignments import Assignment
 from schema.casework.cases import Case, FollowUp
 from schema.fieldwork.observations import Observation
 from storage.access import visibility
+from storage.mongodb.filters import NOTHING, any_of
 
 MAX_RELATED = 21
 """Number of cases to load per unit or point: up to 20 related cases, and the case itself."""
@@ -19,8 +21,16 @@ async def _assignments(context: Context, ids: list[str]) -> list[Assignment]:
     return await context.store.assignments.many(ids, await context.visible.assignments())
 
 
-async def _assignments_of_cases(context: Context, case_ids: list[str]) -> list[list[Assignment]]:
-    assignments = await context.store.assignments.of_cases(case_ids)
+async def _assignments_of_cases(context: Context, cases: list[Case]) -> list[list[Assignment]]:
+    """Return, for each case, the assignments that the viewer may see.
+
+    Whoever has a case in scope sees all of its assignments, also those that an office above has given.
+    """
+    case_ids = [str(case.id) for case in cases]
+    sees_cases = context.actor.has(Role.SUPERVISOR, Role.OFFICER)
+    in_scope = [str(case.id) for case in cases if sees_cases and context.actor.covers(case.office_path)]
+    visible = any_of(await context.visible.assignments(), {"case_id": {"$in": in_scope}} if in_scope else NOTHING)
+    assignments = await context.store.assignments.of_cases(case_ids, visible)
     return group_by_key(case_ids, ((assignment.case_id, assignment) for assignment in assignments))
 
 

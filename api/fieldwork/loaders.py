@@ -11,7 +11,9 @@ async def _observations(context: Context, ids: list[str]) -> list[Observation]:
 
 
 async def _observations_of_cases(context: Context, case_ids: list[str]) -> list[list[Observation]]:
-    observations = await context.store.observations.of_cases(case_ids, MAX_OBSERVATIONS * len(case_ids))
+    """Return, for each case, the observations that the viewer may see, on their own or because of a case given now."""
+    visible = await context.visible.observations()
+    observations = await context.store.observations.of_cases(case_ids, visible, MAX_OBSERVATIONS * len(case_ids))
     return group_by_key(case_ids, ((id, observation) for observation in observations for id in observation.case_ids))
 
 

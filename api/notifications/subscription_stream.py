@@ -44,7 +44,7 @@ AGAIN_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 SOURCES = {
     EventKind.ASSIGNMENT: frozenset({EventKind.ASSIGNMENT}),
-    # An assignment may give a person access to its case, and a withdrawn one may end this access.
+    # An assignment may give a person access to its case, and one that is withdrawn or handed on may end this access.
     EventKind.CASE: frozenset({EventKind.CASE, EventKind.ASSIGNMENT}),
 }
 """For each subscription, the kinds of record events that may change its records."""
@@ -229,7 +229,7 @@ class ViewerRecords:
             case = await load.one(Case, event.id)
             return [CaseChanged(cursor=cursor, case=case)] if case else []
         is_own = event.assignee_id == self.viewer.user_id
-        if not (is_own and event.case_id and _is(event, AssignmentState.WITHDRAWN)):
+        if not (is_own and event.case_id and _closes_case(event)):
             return []
         visible_case = await load.one(Case, event.case_id)
         return [] if visible_case else [RecordLost(cursor=cursor, id=strawberry.ID(event.case_id))]
@@ -243,10 +243,10 @@ class ViewerRecords:
         load, cursor = self.context.load, self.cursor()
         changes: list[RecordChange] = []
         if event.case_id and event.assignee_id == self.viewer.user_id:
-            is_offered, is_withdrawn = _is(event, AssignmentState.OFFERED), _is(event, AssignmentState.WITHDRAWN)
-            case_ids = [event.case_id] if is_offered or is_withdrawn else []
-            siblings = await self.context.store.assignments.of_cases(case_ids) if case_ids else []
-            # The viewer never saw an assignment that was offered after their own was withdrawn.
+            is_offered = _is(event, AssignmentState.OFFERED)
+            case_ids = [event.case_id] if is_offered or _closes_case(event) else []
+            siblings = await self.context.store.assignments.of_cases(case_ids, {}) if case_ids else []
+            # The viewer never saw an assignment that was offered after their own was withdrawn or handed on.
             ends = [own.ended_at for own in siblings if own.id == event.id and own.ended_at]
             known = [one for one in siblings if not ends or one.offered_at <= ends[0]]
             for id in (sibling.id for sibling in known if sibling.id != event.id):
@@ -257,6 +257,10 @@ class ViewerRecords:
                     changes.append(RecordLost(cursor=cursor, id=id))
         changed = await load.one(Assignment, event.id)
         return [*changes, AssignmentChanged(cursor=cursor, assignment=changed)] if changed else changes
+
+
+def _closes_case(event: RecordEvent) -> bool:
+    return _is(event, AssignmentState.WITHDRAWN) or _is(event, AssignmentState.HANDED_ON)
 
 
 def _is(event: RecordEvent, state: AssignmentState) -> bool:

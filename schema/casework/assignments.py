@@ -52,6 +52,13 @@ MOVES: dict[AssignmentState, frozenset[AssignmentState]] = {
 
 LIVE = frozenset({AssignmentState.OFFERED, AssignmentState.ACCEPTED})
 
+OPENS_CASE = LIVE | {AssignmentState.FINISHED}
+"""States in which an assignment lets its assignee read the case and its evidence, in every scope.
+
+Rule 2 (首问负责制): a person who has handed the case on answers for it no longer, and a person whose offer was withdrawn
+never did. Whoever finished an assignment still answers for its result.
+"""
+
 ASSIGNEES: dict[AssignmentKind, frozenset[Role]] = {
     AssignmentKind.CASE: frozenset({Role.SUPERVISOR, Role.OFFICER, Role.INSPECTOR}),
     AssignmentKind.INSPECTION: frozenset({Role.SUPERVISOR, Role.INSPECTOR}),

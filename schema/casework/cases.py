@@ -201,15 +201,18 @@ class Case(Node, prefix="cas"):
         acts = (event.capacity for event in reversed(self.history) if event.kind in kinds)
         return next(acts, UNKNOWN_COVERT)
 
-    @strawberry.field(description="The observations on which the case is based, at most 500, oldest first.")
+    @strawberry.field(
+        description="The observations on which the case is based and that the viewer may see, at most 500, oldest "
+        "first."
+    )
     async def observations(self, info: Info) -> list[Observation]:
         return await info.context.load.related(Observation, case=self.id)
 
-    @strawberry.field(description="Assignments of the case, oldest first (交办).")
+    @strawberry.field(description="Assignments of the case that the viewer may see, oldest first (交办).")
     async def assignments(
         self, info: Info
     ) -> list[Annotated["Assignment", strawberry.lazy("schema.casework.assignments")]]:
-        return await info.context.load.related(ASSIGNMENT, case=self.id)
+        return await info.context.load.related(ASSIGNMENT, case=self)
 
     @strawberry.field(
         description="Other cases about the same unit or from the same monitoring point, at most 20, newest first."

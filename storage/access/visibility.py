@@ -1,17 +1,21 @@
 """Build, for each kind of record, the filter that matches what a viewer may see.
 
 For the viewer, a hidden record does not exist. `granted` are the ids of the cases that are assigned to the viewer. The
-viewer sees these cases, their observations and their assignments even if they are outside the viewer's scope.
+viewer sees these cases, their observations and their assignments even if they are outside the viewer's scope. These
+filters are about reading only. `schema.casework.standing` says who may act on a case.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from schema.access.viewers import COVERT_ROLES, POINT_FINDERS, Role, Viewer
+from schema.casework import assignments as casework
 from schema.organisation.units import SEPARATOR, range_end
 from storage.mongodb.client import Document, Filter
 from storage.mongodb.filters import NOTHING, all_of, any_of, within
 
+OPENS_CASE: Filter = {"state": {"$in": sorted(str(state.value) for state in casework.OPENS_CASE)}}
+"""Match the assignments that let their assignee read the case."""
 _COVERT = sorted(str(role.value) for role in COVERT_ROLES)
 
 
@@ -67,19 +71,24 @@ def staff(viewer: Viewer) -> Filter:
     return all_of(in_scope, people(viewer), roles)
 
 
+def of_offices(viewer: Viewer) -> Filter:
+    """For supervisors and officers, match the records of offices in scope."""
+    return within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
+
+
 def observations(viewer: Viewer, granted: Sequence[str]) -> Filter:
     """Match the viewer's own observations and the observations of granted cases.
 
     For supervisors and officers, also match the observations of offices in scope.
     """
-    in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
+    in_scope = of_offices(viewer)
     in_granted: Document = {"case_ids": {"$in": list(granted)}}
     return any_of({"author_id": viewer.user_id}, in_scope, in_granted if granted else NOTHING)
 
 
 def cases(viewer: Viewer, granted: Sequence[str]) -> Filter:
     """Match granted cases. For supervisors and officers, also match the cases of offices in scope."""
-    in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
+    in_scope = of_offices(viewer)
     in_granted: Document = {"_id": {"$in": list(granted)}}
     return any_of(in_scope, in_granted if granted else NOTHING)
 
@@ -89,14 +98,14 @@ def assignments(viewer: Viewer, granted: Sequence[str]) -> Filter:
 
     For supervisors and officers, also match the assignments of offices in scope.
     """
-    in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
+    in_scope = of_offices(viewer)
     in_granted: Document = {"case_id": {"$in": list(granted)}}
     return any_of({"assignee_id": viewer.user_id}, in_scope, in_granted if granted else NOTHING)
 
 
 def flags(viewer: Viewer) -> Filter:
     """For supervisors and officers, match flags of offices in scope, except flags of the viewer's own observations."""
-    in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
+    in_scope = of_offices(viewer)
     return all_of(in_scope, {"author_id": {"$ne": viewer.user_id}})
 
 
@@ -114,7 +123,7 @@ def ratings(viewer: Viewer, now: datetime) -> Filter:
     If the viewer may not see identities, only published ratings of other people match, because the time when an
     unpublished rating appears could reveal its rater.
     """
-    in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
+    in_scope = of_offices(viewer)
     published: Document = {} if viewer.sees_identities else {"published_at": {"$lte": now}}
     return any_of({"rater_id": viewer.user_id}, NOTHING if in_scope is NOTHING else all_of(in_scope, published))
 

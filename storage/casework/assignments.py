@@ -8,7 +8,9 @@ from schema.casework.assignment_notes import MAX_EDITS_KEPT, NoteEdit
 from schema.casework.assignments import Assignment, AssignmentState, states_before
 from schema.casework.cases import ASSIGNABLE, CaseState
 from schema.core.pagination import Page
+from storage.access.visibility import OPENS_CASE
 from storage.casework.cases import Cases, UndoneError, transact_or_undo
+from storage.casework.standing import Acting, StandingLostError
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
@@ -32,16 +34,21 @@ class Assignments:
         self._assignments = mongo.collection("assignments")
         self._cases = cases
 
-    async def offer(self, assignment: Assignment, event: Document) -> Assignment | None:
+    async def offer(self, assignment: Assignment, event: Document, acting: Acting) -> Assignment | None:
         """Store an offer and append `event` to the case's history. Return None if the case's state forbids assignment.
 
-        Raise `DuplicateError` if the id is taken.
+        Raise `DuplicateError` if the id is taken, and `StandingLostError` if the person who offers does not hold the
+        assignment that the offer hands on.
         """
 
         async def work(session: Session) -> Assignment:
+            if acting.holder_id:
+                await self._hold(assignment.handed_on_from_id, acting.holder_id, session)
             await self._assignments.insert_one(to_document(assignment), session=session)
             if assignment.case_id:
-                await self._append_history(assignment.case_id, event, session, moves=ON_OFFER, fields={})
+                await self._append_history(
+                    assignment.case_id, event, session, moves=ON_OFFER, fields={}, office=acting.office
+                )
             return assignment
 
         return await transact_or_undo(self._mongo, work)
@@ -67,18 +74,34 @@ class Assignments:
                 raise UndoneError
             if accepted.case_id:
                 responsible = {"responsible_id": accepted.assignee_id}
-                await self._append_history(accepted.case_id, event, session, moves=ON_ACCEPTANCE, fields=responsible)
+                await self._append_history(
+                    accepted.case_id, event, session, moves=ON_ACCEPTANCE, fields=responsible, office={}
+                )
             return accepted
 
         return await transact_or_undo(self._mongo, work)
 
-    async def end(
-        self, id: str, state: AssignmentState, now: datetime, event: Document, *, result: str | None = None
-    ) -> Assignment | None:
-        """Move the assignment to FINISHED or WITHDRAWN. Return None if the assignment's state does not allow this."""
+    async def finish(self, id: str, now: datetime, event: Document, *, result: str) -> Assignment | None:
+        """Move the assignment to FINISHED. Return None if the assignment's state does not allow this."""
 
         async def work(session: Session) -> Assignment | None:
-            ended = await self._move(id, state, {"ended_at": now, "result": result}, session)
+            ended = await self._move(id, AssignmentState.FINISHED, {"ended_at": now, "result": result}, session)
+            if ended and ended.case_id:
+                await self._cases.append_history(ended.case_id, event, session, moves={}, fields={})
+            return ended
+
+        return await self._mongo.transact(work)
+
+    async def withdraw(self, id: str, now: datetime, event: Document, acting: Acting) -> Assignment | None:
+        """Move the assignment to WITHDRAWN. Return None if the assignment's state does not allow this.
+
+        Raise `StandingLostError` if a holder withdraws something else than an offer to hand on what the holder holds.
+        """
+
+        async def work(session: Session) -> Assignment | None:
+            ended = await self._move(id, AssignmentState.WITHDRAWN, {"ended_at": now}, session, acting.office)
+            if ended and acting.holder_id:
+                await self._hold(ended.handed_on_from_id, acting.holder_id, session)
             if ended and ended.case_id:
                 await self._cases.append_history(ended.case_id, event, session, moves={}, fields={})
             return ended
@@ -90,9 +113,10 @@ class Assignments:
         documents = await self._assignments.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Assignment, document) for document in documents]
 
-    async def of_cases(self, case_ids: Sequence[str]) -> list[Assignment]:
-        """Return all assignments of the cases, oldest first."""
-        documents = await self._assignments.find({"case_id": {"$in": list(case_ids)}}, sort=[("offered_at", ASCENDING)])
+    async def of_cases(self, case_ids: Sequence[str], visible: Filter) -> list[Assignment]:
+        """Return the assignments of the cases that match `visible`, oldest first."""
+        of_cases: Filter = {"case_id": {"$in": list(case_ids)}}
+        documents = await self._assignments.find(all_of(of_cases, visible), sort=[("offered_at", ASCENDING)])
         return [from_document(Assignment, document) for document in documents]
 
     async def by_edit(self, edit_ids: Sequence[str], visible: Filter) -> dict[str, Assignment]:
@@ -119,9 +143,9 @@ class Assignments:
         return from_document(Assignment, changed) if changed else None
 
     async def granted_cases(self, user_id: str) -> list[str]:
-        """Return the ids of the cases that are or were assigned to the person. Withdrawn assignments don't count."""
-        not_withdrawn: Filter = {"assignee_id": user_id, "case_id": {"$ne": None}, "state": {"$ne": "WITHDRAWN"}}
-        documents = await self._assignments.find(not_withdrawn, projection={"case_id": 1})
+        """Return the ids of the cases that an assignment opens to the person."""
+        opening: Filter = {"assignee_id": user_id, "case_id": {"$ne": None}, **OPENS_CASE}
+        documents = await self._assignments.find(opening, projection={"case_id": 1})
         return sorted({document["case_id"] for document in documents})
 
     async def page(self, filter: Filter, page: Page) -> list[Assignment]:
@@ -130,16 +154,36 @@ class Assignments:
         return [from_document(Assignment, document) for document in found]
 
     async def _append_history(
-        self, case_id: str, event: Document, session: Session, *, moves: dict[CaseState, CaseState], fields: Document
+        self,
+        case_id: str,
+        event: Document,
+        session: Session,
+        *,
+        moves: dict[CaseState, CaseState],
+        fields: Document,
+        office: Filter,
     ) -> None:
         """Append to the case's history. Raise `UndoneError` if the case's state forbids assignment."""
-        if not await self._cases.append_history(case_id, event, session, moves=moves, fields=fields, within=ASSIGNABLE):
+        if not await self._cases.append_history(
+            case_id, event, session, moves=moves, fields=fields, within=ASSIGNABLE, office=office
+        ):
             raise UndoneError
 
-    async def _move(self, id: str, to: AssignmentState, fields: Document, session: Session) -> Assignment | None:
-        before = [state.value for state in states_before(to)]
+    async def _hold(self, id: str | None, holder_id: str, session: Session) -> None:
+        """Raise `StandingLostError` if the person does not hold this assignment.
+
+        The count is written so that this transaction and one that ends the assignment can't both commit.
+        """
+        held: Filter = {"_id": id, "assignee_id": holder_id, "state": AssignmentState.ACCEPTED.value}
+        if not await self._assignments.update_one(held, {"$inc": {"holder_steps": 1}}, session=session):
+            raise StandingLostError
+
+    async def _move(
+        self, id: str, to: AssignmentState, fields: Document, session: Session, office: Filter | None = None
+    ) -> Assignment | None:
+        before: Filter = {"_id": id, "state": {"$in": [state.value for state in states_before(to)]}}
         changed = await self._assignments.change_one(
-            {"_id": id, "state": {"$in": before}}, {"$set": {"state": to.value, **fields}}, session=session
+            all_of(before, office or {}), {"$set": {"state": to.value, **fields}}, session=session
         )
         return from_document(Assignment, changed) if changed else None
 

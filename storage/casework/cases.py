@@ -7,8 +7,10 @@ from state to state. The link between a case and an observation is stored in the
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeVar
 
-from schema.casework.cases import Case, CaseEvent, CaseState
+from schema.casework.assignments import AssignmentState
+from schema.casework.cases import OPEN, Case, CaseEvent, CaseState
 from schema.core.pagination import Page
+from storage.casework.standing import Acting, StandingLostError
 from storage.fieldwork.observations import Observations
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
@@ -34,14 +36,21 @@ class Cases:
         self._mongo = mongo
         self._cases = mongo.collection("cases")
         self._counters = mongo.collection("counters")
+        self._assignments = mongo.collection("assignments")
         self._observations = observations
 
     async def open(
-        self, office_id: str, year: int, build_case: Callable[[int], Case], observation_ids: Sequence[str]
+        self,
+        office_id: str,
+        year: int,
+        build_case: Callable[[int], Case],
+        observation_ids: Sequence[str],
+        evidence: Filter,
     ) -> Case:
         """Take the office's next number of the year, store `build_case(number)`, and link its observations.
 
-        All of this is one transaction. Raise `DuplicateError` if the case's id is taken. No number is used up then.
+        All of this is one transaction. Raise `DuplicateError` if the case's id is taken, and `StandingLostError` if an
+        observation does not match `evidence`. No number is used up then.
         """
 
         async def work(session: Session) -> Case:
@@ -50,7 +59,8 @@ class Cases:
             )
             case = build_case(counter["last"] if counter else 1)
             await self._cases.insert_one(to_document(case), session=session)
-            await self._observations.link(observation_ids, case.id, session)
+            if await self._observations.link(observation_ids, case.id, evidence, session) < len(observation_ids):
+                raise StandingLostError
             return case
 
         return await self._mongo.transact(work)
@@ -84,16 +94,27 @@ class Cases:
         found = await keyset_pagination.fetch(self._cases, filter, SORT, page, read=time_and_id)
         return [from_document(Case, document) for document in found]
 
-    async def move(self, id: str, before: Sequence[CaseState], event: CaseEvent, fields: Document) -> Case | None:
+    async def move(
+        self, id: str, before: Sequence[CaseState], event: CaseEvent, fields: Document, acting: Acting
+    ) -> Case | None:
         """Move the case to the event's state and append the event to the history.
 
-        Return None if the case's state is not in `before`, or if the history already has the event.
+        Return None if the case's state is not in `before`, or if the history already has the event. Raise
+        `StandingLostError` if a holder does not hold the case.
         """
-        changed = await self._cases.change_one(
-            {"_id": id, "state": {"$in": [state.value for state in before]}, "history.id": {"$ne": event.id}},
-            {"$set": {"state": event.state.value, **fields}, "$push": {"history": to_document(event)}},
-        )
-        return from_document(Case, changed) if changed else None
+
+        async def work(session: Session = None) -> Case | None:
+            if acting.holder_id:
+                await self._check_holder(id, acting.holder_id, session)
+            in_state = {"_id": id, "state": {"$in": _values(before)}, "history.id": {"$ne": event.id}}
+            changed = await self._cases.change_one(
+                all_of(in_state, acting.office),
+                {"$set": {"state": event.state.value, **fields}, "$push": {"history": to_document(event)}},
+                session=session,
+            )
+            return from_document(Case, changed) if changed else None
+
+        return await self._mongo.transact(work) if acting.holder_id else await work()
 
     async def append_history(
         self,
@@ -104,18 +125,19 @@ class Cases:
         moves: dict[CaseState, CaseState],
         fields: Document,
         within: Collection[CaseState] = tuple(CaseState),
+        office: Filter | None = None,
     ) -> Case | None:
         """Append an event to the case's history, within a transaction.
 
         If the case's state is a key of `moves`, the case moves to the state that is its value. `event` has no state.
         The case's state after the move is filled in. Return None if the case's state before the move is not in
-        `within`.
+        `within`, or if the case does not match `office`.
         """
         branches = [{"case": {"$eq": ["$state", old.value]}, "then": new.value} for old, new in moves.items()]
         state: Any = {"$switch": {"branches": branches, "default": "$state"}} if branches else "$state"
         literal = {name: {"$literal": value} for name, value in event.items()}
         changed = await self._cases.change_one(
-            {"_id": id, "state": {"$in": [state.value for state in within]}},
+            all_of({"_id": id, "state": {"$in": _values(within)}}, office or {}),
             [
                 {"$set": {"state": state, **{name: {"$literal": value} for name, value in fields.items()}}},
                 {"$set": {"history": {"$concatArrays": ["$history", [{**literal, "state": "$state"}]]}}},
@@ -124,43 +146,74 @@ class Cases:
         )
         return from_document(Case, changed) if changed else None
 
-    async def link(self, id: str, observation_ids: Sequence[str], event: Document, most: int) -> Case | None:
-        """Link observations and append to the history.
+    async def link(
+        self, id: str, observation_ids: Sequence[str], event: Document, most: int, acting: Acting, evidence: Filter
+    ) -> Case | None:
+        """Link those observations that match `evidence`, and append to the history.
 
-        Do nothing and return None if the case would have more than `most` observations. An event that is already in the
-        history changes nothing, even if observations were linked or unlinked since.
+        Do nothing and return None if the case has ended or would have more than `most` observations. An event that is
+        already in the history changes nothing, even if observations were linked or unlinked since. Raise
+        `StandingLostError` if a holder does not hold the case.
         """
 
         async def work(session: Session) -> Case | None:
             if done := await self._with_event(id, event["id"], session):
                 return done
-            await self._observations.link(observation_ids, id, session)
+            changed = await self._append_open(id, event, acting, session)
+            await self._observations.link(observation_ids, id, evidence, session)
             if await self._observations.count_of_case(id, session) > most:
                 raise UndoneError
-            return await self.append_history(id, event, session, moves={}, fields={})
+            return changed
 
         return await transact_or_undo(self._mongo, work)
 
-    async def unlink(self, id: str, observation_ids: Sequence[str], event: Document) -> Case | None:
-        """Unlink observations and append to the history.
+    async def unlink(
+        self, id: str, observation_ids: Sequence[str], event: Document, acting: Acting, evidence: Filter
+    ) -> Case | None:
+        """Unlink those observations that match `evidence`, and append to the history.
 
-        Do nothing and return None if the case would have no observation left.
+        Do nothing and return None if the case has ended or would have no observation left. Raise `StandingLostError` if
+        a holder does not hold the case.
         """
 
         async def work(session: Session) -> Case | None:
             if done := await self._with_event(id, event["id"], session):
                 return done
-            await self._observations.unlink(observation_ids, id, session)
+            changed = await self._append_open(id, event, acting, session)
+            await self._observations.unlink(observation_ids, id, evidence, session)
             if not await self._observations.count_of_case(id, session):
                 raise UndoneError
-            return await self.append_history(id, event, session, moves={}, fields={})
+            return changed
 
         return await transact_or_undo(self._mongo, work)
+
+    async def _append_open(self, id: str, event: Document, acting: Acting, session: Session) -> Case:
+        """Append to the history of a case that has not ended. Raise `UndoneError` or `StandingLostError`."""
+        if acting.holder_id:
+            await self._check_holder(id, acting.holder_id, session)
+        changed = await self.append_history(id, event, session, moves={}, fields={}, within=OPEN, office=acting.office)
+        if changed is None:
+            raise UndoneError
+        return changed
+
+    async def _check_holder(self, id: str, holder_id: str, session: Session) -> None:
+        """Raise `StandingLostError` if the person has no accepted assignment of the case.
+
+        Whatever ends such an assignment writes the case too. So the transaction that takes a step, and writes the case,
+        can't commit together with one that ends the assignment.
+        """
+        held: Filter = {"case_id": id, "assignee_id": holder_id, "state": AssignmentState.ACCEPTED.value}
+        if not await self._assignments.find_one(held, projection={"_id": 1}, session=session):
+            raise StandingLostError
 
     async def _with_event(self, id: str, event_id: str, session: Session) -> Case | None:
         """Return the case if its history has the event, otherwise None."""
         document = await self._cases.find_one({"_id": id, "history.id": event_id}, session=session)
         return from_document(Case, document) if document else None
+
+
+def _values(states: Collection[CaseState]) -> list[str]:
+    return sorted(str(state.value) for state in states)
 
 
 class UndoneError(Exception):

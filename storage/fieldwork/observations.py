@@ -68,10 +68,10 @@ class Observations:
         documents = await self._observations.find(filter, projection={sequence: 1})
         return {revision["content"]["device_sequence"] for document in documents for revision in document["revisions"]}
 
-    async def of_cases(self, case_ids: Sequence[str], most: int) -> list[Observation]:
-        """Return up to `most` observations that are linked to any of the cases, oldest first."""
+    async def of_cases(self, case_ids: Sequence[str], visible: Filter, most: int) -> list[Observation]:
+        """Return up to `most` observations that are linked to any of the cases and match `visible`, oldest first."""
         documents = await self._observations.find(
-            {"case_ids": {"$in": list(case_ids)}}, sort=[("received_at", ASCENDING)], limit=most
+            all_of({"case_ids": {"$in": list(case_ids)}}, visible), sort=[("received_at", ASCENDING)], limit=most
         )
         return [from_document(Observation, document) for document in documents]
 
@@ -106,15 +106,20 @@ class Observations:
         )
         return from_document(Observation, changed) if changed else None
 
-    async def link(self, ids: Sequence[str], case_id: str, session: Session) -> int:
-        """Link observations to a case. Skip those that are already linked. Return how many were linked."""
+    async def link(self, ids: Sequence[str], case_id: str, evidence: Filter, session: Session) -> int:
+        """Link those observations that match `evidence` to a case. Return how many were linked.
+
+        Those that are already linked are skipped.
+        """
+        free: Filter = {"_id": {"$in": list(ids)}, "case_ids": {"$ne": case_id}}
         return await self._observations.update_many(
-            {"_id": {"$in": list(ids)}, "case_ids": {"$ne": case_id}}, {"$push": {"case_ids": case_id}}, session=session
+            all_of(free, evidence), {"$push": {"case_ids": case_id}}, session=session
         )
 
-    async def unlink(self, ids: Sequence[str], case_id: str, session: Session) -> int:
+    async def unlink(self, ids: Sequence[str], case_id: str, evidence: Filter, session: Session) -> int:
+        linked: Filter = {"_id": {"$in": list(ids)}, "case_ids": case_id}
         return await self._observations.update_many(
-            {"_id": {"$in": list(ids)}, "case_ids": case_id}, {"$pull": {"case_ids": case_id}}, session=session
+            all_of(linked, evidence), {"$pull": {"case_ids": case_id}}, session=session
         )
 
     async def count_of_case(self, case_id: str, session: Session) -> int:

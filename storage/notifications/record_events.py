@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from storage.access.visibility import OPENS_CASE
 from storage.mongodb.change_stream import gather_batch
 from storage.mongodb.client import Document, Mongo
 
@@ -45,7 +46,7 @@ class RecordEvent:
     `position` is the resume token of the change stream, in its hexadecimal form. Compared as text, positions give the
     order of events. They are the same in every process and after restarts. A token has a second part only if a
     document's id needs it. Our ids are strings, which never need it. `granted` holds the users to whom the case, or the
-    assignment's case, is assigned. `state` is the state of the record when the event was read.
+    assignment's case, is open by an assignment. `state` is the state of the record when the event was read.
     """
 
     position: str
@@ -128,7 +129,7 @@ class RecordEvents:
         case_ids = {case_id for event in events if (case_id := _case_id_of(event))}
         assignees: dict[str, set[str]] = {}
         if case_ids:
-            current: Document = {"case_id": {"$in": sorted(case_ids)}, "state": {"$ne": "WITHDRAWN"}}
+            current: Document = {"case_id": {"$in": sorted(case_ids)}, **OPENS_CASE}
             for assignment in await self._assignments.find(current, projection={"case_id": 1, "assignee_id": 1}):
                 assignees.setdefault(assignment["case_id"], set()).add(assignment["assignee_id"])
         return [replace(event, granted=frozenset(assignees.get(_case_id_of(event) or "", ()))) for event in events]

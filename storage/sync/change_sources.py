@@ -14,6 +14,7 @@ from schema.fieldwork.observations import Observation
 from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import Unit
 from schema.sync.changes import ChangeKind, topics_of_people, topics_of_place, topics_of_point
+from storage.access.visibility import OPENS_CASE
 from storage.mongodb.client import ASCENDING, Document, Mongo
 from storage.mongodb.codecs import from_document, to_document
 from storage.sync.changes import RecordState
@@ -124,9 +125,9 @@ class ChangeSources:
     async def _followers(self, case_ids: Sequence[str]) -> Mapping[str, set[str]]:
         """Return the ids of the people who may follow each case, keyed by case id.
 
-        These are all assignees of the case, also former ones. Withdrawn assignments don't count.
+        These are the people to whom an assignment opens the case, also a finished one.
         """
-        filter = {"case_id": {"$in": list(case_ids)}, "state": {"$ne": "WITHDRAWN"}}
+        filter = {"case_id": {"$in": list(case_ids)}, **OPENS_CASE}
         people: dict[str, set[str]] = defaultdict(set)
         for document in await self._collections[ChangeKind.ASSIGNMENT].find(filter):
             people[document["case_id"]].add(document["assignee_id"])

@@ -13,7 +13,7 @@ from mobile_contract.levels import Levels
 from storage.embedded.engines import Addresses
 from tests.support.case_steps import assign_case
 from tests.support.subscription_clients import ASSIGNMENTS, CASES, Process, linked, listening, serving, signed_in
-from tests.support.world import ACCEPT, ASSIGN, WITHDRAW, World, new_id
+from tests.support.world import ACCEPT, ASSIGN, HAND_ON, WITHDRAW, World, new_id
 
 
 async def test_an_assignee_hears_of_each_change_of_an_assignment(world: World) -> None:
@@ -100,6 +100,27 @@ async def test_a_case_appears_with_its_assignment_and_is_lost_on_withdrawal(worl
         while seen not in str(rest):
             rest.append(await phone.receive())
         assert not any("CaseChanged" in str(each) and case["id"] in str(each) for each in rest)
+
+
+async def test_a_case_is_lost_when_its_assignment_is_handed_on(world: World) -> None:
+    case = await world.open_case("city_officer", await world.observe("city_inspector"))
+    _, id = await assign_case(world, "supervisor", case["id"], "city_officer")
+    _, other = await assign_case(world, "inspector2", case["id"], "city_officer")
+    await world.ask("supervisor", ACCEPT, input={"id": id})
+    onward = {"id": new_id("asg"), "assignmentId": id, "assigneeId": world.people["clerk"].id}
+    signed = await signed_in(world, "supervisor")
+    async with serving(world) as address, linked(address, signed) as phone:
+        await phone.subscribe(CASES)
+        await phone.subscribe(ASSIGNMENTS, id="a")
+        await phone.receive()
+        await phone.receive()
+        await world.ask("supervisor", HAND_ON, input=onward)
+        await world.ask("clerk", ACCEPT, input={"id": onward["id"]})
+        lost: set[str] = set()
+        while not lost >= {case["id"], other, onward["id"]}:
+            [news] = (await phone.receive())["payload"]["data"].values()
+            lost |= {news["id"]} if news["__typename"] == "RecordLost" else set()
+        assert lost == {case["id"], other, onward["id"]}
 
 
 async def test_streams_are_refused_by_role_and_filtered_by_scope(world: World) -> None:

@@ -6,6 +6,7 @@ from schema.casework.assignment_answers import AnswerKind, AnswerState, Assignme
 from schema.casework.assignments import AssignmentKind, AssignmentState
 from schema.casework.cases import Case, CaseEventKind, CaseOutcome, CaseState
 from schema.core.refusals import Refusal, RefusalCode
+from storage.casework.standing import Acting
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, by_id, fixed_id, minutes
 from tests.stored.fixed_records import (
@@ -23,6 +24,8 @@ from tests.stored.fixed_records import (
 )
 from tests.stored.golden_documents import Goldens
 
+ANYBODY = Acting({})
+
 
 async def opened(records: Store, case: Case, *observation_ids: str) -> Case:
     """Store the case under the office's next number. That must be the number that the case has."""
@@ -31,7 +34,7 @@ async def opened(records: Store, case: Case, *observation_ids: str) -> Case:
         assert sequence == case.sequence
         return case
 
-    return await records.cases.open(OFFICE, 2026, numbered, observation_ids)
+    return await records.cases.open(OFFICE, 2026, numbered, observation_ids, {})
 
 
 async def test_cases_and_number_counters_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
@@ -57,12 +60,12 @@ async def test_cases_and_number_counters_keep_their_stored_form(records: Store, 
         await opened(records, case)
     closing = case_event(2, CaseEventKind.MOVED, CaseState.CLOSED)
     ended = {"closed_at": minutes(9), "outcome": CaseOutcome.SUBSTANTIATED.value, "reply": "属实。"}
-    moved = await records.cases.move(moving.id, [CaseState.INVESTIGATING], closing, ended)
+    moved = await records.cases.move(moving.id, [CaseState.INVESTIGATING], closing, ended, ANYBODY)
     joining = case_event(3, CaseEventKind.LINKED, CaseState.ACCEPTED)
     both = [fixed_id("obs", 1), fixed_id("obs", 2)]
-    assert await records.cases.link(linking.id, both, stateless(joining), 10)
+    assert await records.cases.link(linking.id, both, stateless(joining), 10, ANYBODY, {})
     leaving = case_event(4, CaseEventKind.UNLINKED, CaseState.ACCEPTED)
-    linked = await records.cases.unlink(linking.id, both[:1], stateless(leaving))
+    linked = await records.cases.unlink(linking.id, both[:1], stateless(leaving), ANYBODY, {})
     await goldens.check("cases")
     await goldens.check("counters")
     assert moved == replace(
@@ -95,13 +98,11 @@ async def test_assignments_keep_their_stored_form(records: Store, goldens: Golde
     await opened(records, bare_case(1, CaseState.ACCEPTED))
     noted = case_event(5, CaseEventKind.ASSIGNED, CaseState.ASSIGNED)
     for offer in (whole, bare, taken):
-        assert await records.assignments.offer(offer, stateless(noted)) == offer
-    assert await records.assignments.end(bare.id, AssignmentState.WITHDRAWN, minutes(3), stateless(noted))
+        assert await records.assignments.offer(offer, stateless(noted), ANYBODY) == offer
+    assert await records.assignments.withdraw(bare.id, minutes(3), stateless(noted), ANYBODY)
     assert await records.assignments.accept(taken.id, minutes(4), stateless(covertly))
     assert await records.assignments.append_edit(taken.id, EDIT, {})
-    finished = await records.assignments.end(
-        taken.id, AssignmentState.FINISHED, minutes(9), stateless(noted), result="已办结"
-    )
+    finished = await records.assignments.finish(taken.id, minutes(9), stateless(noted), result="已办结")
     await goldens.check("assignments")
     assert finished == replace(
         taken,

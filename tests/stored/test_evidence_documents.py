@@ -79,7 +79,7 @@ async def test_observations_keep_their_stored_form(records: Store, goldens: Gold
     again = await observations.revise(revised, revision, to_document(UNPLACED))
 
     async def link(session: Session) -> int:
-        return await observations.link([linked.id], fixed_id("cas", 1), session)
+        return await observations.link([linked.id], fixed_id("cas", 1), {}, session)
 
     assert await records.mongo.transact(link) == 1
     assert await observations.set_placement(placed.id, 1, to_document(PLACED))

@@ -14,6 +14,7 @@ from schema.notifications.webhooks import (
     WebhookState,
 )
 from schema.sync.changes import ChangeKind
+from storage.casework.standing import Acting
 from storage.store import Store
 from storage.sync.changes import RecordState
 from tests.stored.fixed import NOW, PATH, fixed_id, minutes
@@ -50,9 +51,9 @@ async def test_changes_and_their_heads_and_state_keep_their_stored_form(records:
     await records.monitoring_points.put_all([whole_point()])
     await records.catalogue.put_all([whole_service()])
     await records.observations.add([whole_observation(1)])
-    await records.cases.open(OFFICE, 2026, lambda _: whole_case(1, CaseState.ACCEPTED), [])
+    await records.cases.open(OFFICE, 2026, lambda _: whole_case(1, CaseState.ACCEPTED), [], {})
     noted = case_event(2, CaseEventKind.ASSIGNED, CaseState.ASSIGNED)
-    assert await records.assignments.offer(whole_assignment(1), stateless(noted))
+    assert await records.assignments.offer(whole_assignment(1), stateless(noted), Acting({}))
     seen = await records.change_sources.read_states({kind: [fixed_id(prefix)] for kind, prefix in ENTERED.items()})
     changes, token = records.changes, {"_data": "826A1F0000000000012B0229296E04"}
     assert await changes.claim("worker 1", NOW, minutes(1))

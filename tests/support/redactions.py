@@ -1,6 +1,7 @@
 """Make photos that are READY, and take redactions of them through their steps."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,17 @@ OF_MEDIUM = (
 BOX = {"left": 0.25, "top": 0.5, "right": 0.5, "bottom": 0.75}
 
 
-async def ready_photo(world: World, body: bytes = COUNTER, **fields: Any) -> tuple[str, str]:
+async def ready_photo(
+    world: World,
+    body: bytes = COUNTER,
+    *,
+    by: str = "inspector",
+    observation: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> tuple[str, str]:
     """Submit an observation with one READY photo that can be shown. Return the ids of observation and photo."""
     photo = medium(body, **fields)
-    [result] = await world.submit("inspector", draft(media=[photo]))
+    [result] = await world.submit(by, draft(media=[photo], **(observation or {})))
     await world.store.objects.put(f"originals/{photo['id']}-{photo['sha256']}", body, "image/jpeg")
     await world.store.media.confirm(photo["id"], clock())
     shown = [Thumbnail(rendition=Rendition.SMALL, width=320, height=240, key="thumbnails/none")]

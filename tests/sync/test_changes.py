@@ -15,7 +15,7 @@ from storage.store import Store
 from storage.sync.changes import Changes, RecordState
 from tests.support.case_steps import offer_case
 from tests.support.pulling import PULL, Puller, followed, point_of, settled
-from tests.support.world import ACCEPT, WITHDRAW, World, medium, new_id
+from tests.support.world import ACCEPT, HAND_ON, WITHDRAW, World, medium, new_id
 
 
 @pytest.fixture
@@ -82,6 +82,21 @@ async def test_lost_access_arrives_as_a_tombstone(world: World) -> None:
     neighbour = Puller(world, "neighbour")
     await neighbour.pull()
     assert window.id in neighbour.records
+
+
+@pytest.mark.usefixtures("following")
+async def test_a_case_that_was_handed_on_arrives_as_a_tombstone(world: World) -> None:
+    phone = Puller(world, "supervisor")
+    case_id, given = await offer_case(world)
+    await world.ask("supervisor", ACCEPT, input={"id": given})
+    await phone.pull()
+    assert {case_id, given} <= set(phone.records)
+    onward = {"id": new_id("asg"), "assignmentId": given, "assigneeId": world.people["supervisor2"].id}
+    await world.ask("supervisor", HAND_ON, input=onward)
+    await world.ask("supervisor2", ACCEPT, input={"id": onward["id"]})
+    gone = {change["id"] for change in await phone.pull() if change["record"] is None}
+    assert gone == {case_id}
+    assert phone.records[given]["assignmentState"] == "HANDED_ON"
 
 
 @pytest.mark.usefixtures("following")
