@@ -135,7 +135,7 @@ class ObservationMutations:
 
     @mutation(
         description="Correct one of the viewer's own observations by a new revision. Earlier revisions stay"
-        " readable (更正)."
+        " readable (更正). Refused while a case that rests on the observation is closed or declined."
     )
     async def revise_observation(self, info: Info, input: ReviseObservationInput) -> ReviseObservationResult:
         return await revise(info.context, input)

@@ -9,6 +9,7 @@ from api.fieldwork.submission import author_of, expect_media
 from api.graphql.context import Context
 from api.media.deduplication import mark_duplicates_uploaded
 from api.media.uploads import sign_slots
+from schema.casework.cases import OPEN
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
@@ -18,9 +19,13 @@ from schema.fieldwork.drafts import ObservationDraft, content_of
 from schema.fieldwork.observations import Observation, ObservationContent, ObservationRevision
 from schema.media.media import Media, media_from_draft
 from schema.media.uploads import UploadSlot
+from storage.casework.cases import UndoneError
 from storage.mongodb.codecs import to_document
 
 MAX_REVISIONS = 50
+ENDED = (
+    "A case that rests on this observation has ended. Submit a new observation, or ask the office to reopen the case."
+)
 
 
 @strawberry.input(description="A correction of one of the viewer's own observations (更正).")
@@ -86,6 +91,7 @@ async def _append(
         return known
     if known.revision >= MAX_REVISIONS:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"An observation has at most {MAX_REVISIONS} revisions.")
+    await _require_open_cases(context, known)
     others, _ = await expect_media(context, media)
     if others:
         raise Refusal(RefusalCode.CONFLICT, field="content.media")
@@ -100,4 +106,17 @@ async def _append(
     )
     directory = await directory_for(context.store, [content])
     placed = directory.resolve(content, placement_author(context.actor))
-    return await context.store.observations.revise(known, revision, to_document(placed))
+    try:
+        return await context.store.cases.revise_evidence(known, revision, to_document(placed))
+    except UndoneError:
+        raise Refusal(RefusalCode.WRONG_STATE, ENDED, field="content.id") from None
+
+
+async def _require_open_cases(context: Context, observation: Observation) -> None:
+    """Raise `Refusal(WRONG_STATE)` if a case that rests on the observation is closed or declined.
+
+    The outcome and the reply of that case were given for this evidence, so it changes only when the case is reopened.
+    """
+    cases = await context.store.cases.many(observation.case_ids) if observation.case_ids else []
+    if any(case.state not in OPEN for case in cases):
+        raise Refusal(RefusalCode.WRONG_STATE, ENDED, field="content.id")

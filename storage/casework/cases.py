@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from schema.casework.assignments import AssignmentState
 from schema.casework.cases import OPEN, Case, CaseEvent, CaseState
 from schema.core.pagination import Page
+from schema.fieldwork.observations import Observation, ObservationRevision
 from storage.casework.standing import Acting, StandingLostError
 from storage.fieldwork.observations import Observations
 from storage.mongodb import keyset_pagination
@@ -115,6 +116,26 @@ class Cases:
             return from_document(Case, changed) if changed else None
 
         return await self._mongo.transact(work) if acting.holder_id else await work()
+
+    async def revise_evidence(
+        self, known: Observation, revision: ObservationRevision, placement: Document
+    ) -> Observation | None:
+        """Append a revision to the observation `known`. Raise `UndoneError` if a case that rests on it has ended.
+
+        Return None if the observation has changed since it was read as `known`. The count is written so that this
+        transaction and one that ends the case can't both commit.
+        """
+
+        async def work(session: Session) -> Observation | None:
+            still_open: Filter = {"_id": {"$in": list(known.case_ids)}, "state": {"$in": _values(OPEN)}}
+            counted = await self._cases.update_many(still_open, {"$inc": {"corrections": 1}}, session=session)
+            if counted < len(known.case_ids):
+                raise UndoneError
+            return await self._observations.revise(known, revision, placement, session)
+
+        if not known.case_ids:
+            return await self._observations.revise(known, revision, placement)
+        return await self._mongo.transact(work)
 
     async def append_history(
         self,

@@ -81,16 +81,18 @@ class Observations:
         return [from_document(Observation, document) for document in found]
 
     async def revise(
-        self, known: Observation, revision: ObservationRevision, placement: Document
+        self, known: Observation, revision: ObservationRevision, placement: Document, session: Session = None
     ) -> Observation | None:
         """Append a revision to the observation `known`.
 
-        Return None if another revision was stored meanwhile, or if this revision is already stored. `placement` has the
-        placement fields that follow from the new content.
+        Return None if another revision was stored meanwhile, if this revision is already stored, or if the observation
+        was linked to a case or unlinked meanwhile. `placement` has the placement fields that follow from the new
+        content.
         """
         document = to_document(revision)
+        in_cases: Filter = {"case_ids": list(known.case_ids)} if known.case_ids else {"case_ids.0": {"$exists": False}}
         changed = await self._observations.change_one(
-            {"_id": known.id, "revision": revision.number - 1, "revisions.id": {"$ne": revision.id}},
+            {"_id": known.id, "revision": revision.number - 1, "revisions.id": {"$ne": revision.id}, **in_cases},
             {
                 "$set": {
                     "revision": revision.number,
@@ -103,6 +105,7 @@ class Observations:
                 "$push": {"revisions": document},
                 "$inc": {queue.ROUND: 1},
             },
+            session=session,
         )
         return from_document(Observation, changed) if changed else None
 
