@@ -8,14 +8,13 @@ import pytest
 from schema.casework import standing
 from schema.casework.cases import CaseState
 from schema.core.refusals import RefusalCode
-from tests.access.test_permissions import roots
-from tests.casework.test_assignment_answers import ANSWER, accept, finish
-from tests.casework.test_assignment_notes import EDIT, edit
-from tests.checks.test_thresholds import SET
+from tests.support.assignment_steps import ANSWER, EDIT, accept, edit, finish
 from tests.support.case_steps import LINK, MOVE, UNLINK
 from tests.support.flags import REVIEW
 from tests.support.observation_queries import REVISE
 from tests.support.redactions import BOX, STEPS
+from tests.support.sdl import roots
+from tests.support.thresholds import SET
 from tests.support.uploads import CONFIRM, REQUEST
 from tests.support.ways_of_seeing import WAYS, Seen, see
 from tests.support.world import ACCEPT, ASSIGN, FINISH, HAND_ON, OPEN, REFUSED, WITHDRAW, World, draft, new_id

@@ -1,14 +1,12 @@
 """Test permissions: every SDL field has a row in the table, and every root and sensitive field enforces its row."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, build_schema, is_union_type
+from graphql import GraphQLInterfaceType, GraphQLObjectType, is_union_type
 from graphql.type import GraphQLInputObjectType, GraphQLNonNull, get_named_type, is_leaf_type, is_list_type
 
 from api.server.areas import REGISTRY
-from api.server.graphql_schema import print_sdl
 from schema.access.guards import (
     ExaminersOnly,
     IdentityOnly,
@@ -19,11 +17,11 @@ from schema.access.guards import (
 from schema.access.permissions import CLEARED, EXAMINERS, PUBLIC, SEEN, UNIT_SCORE_READERS
 from schema.access.viewers import Clearance, Role
 from schema.core.refusals import Refusal
+from tests.support.sdl import SDL, fields, roots
 from tests.support.world import SCHEMA, World, draft, new_id
 
 pytestmark = pytest.mark.both_drivers
 
-SDL: GraphQLSchema = build_schema(print_sdl(SCHEMA))
 PEOPLE = {
     Role.INSPECTOR: "inspector",
     Role.MONITOR: "monitor",
@@ -35,17 +33,6 @@ PEOPLE = {
 REFUSALS = {"FORBIDDEN", "UNAUTHENTICATED"}
 NAMED = {"id", "unitId", "input"}
 """Names of arguments that the test operations give wherever a root field requires them."""
-
-
-def fields() -> Iterator[tuple[str, str, GraphQLField]]:
-    for type_ in SDL.type_map.values():
-        if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__"):
-            for name, field in type_.fields.items():
-                yield type_.name, name, field
-
-
-def roots(kind: str) -> list[str]:
-    return sorted(name for owner, name, _ in fields() if owner == kind)
 
 
 def test_the_permission_table_has_exactly_one_row_for_every_sdl_field() -> None:

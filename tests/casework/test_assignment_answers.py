@@ -16,34 +16,13 @@ from schema.casework.assignment_answers import HELD_FOR, MAX_HELD
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from storage.store import Store
+from tests.support.assignment_steps import ANSWER, accept, finish
 from tests.support.case_steps import offer_case
 from tests.support.command_counter import Commands
-from tests.support.world import ACCEPT, ASSIGN, CASE, REFUSED, SCHEMA, WITHDRAW, World, new_id
+from tests.support.world import ACCEPT, ASSIGN, CASE, SCHEMA, WITHDRAW, World, new_id
 
-ANSWER = f"""
-mutation Answer($input: AnswerAssignmentsInput!) {{
-  answerAssignments(input: $input) {{
-    ... on AnswerAssignmentsPayload {{
-      results {{ id outcome assignment {{ id state result }} refusal {{ code nextStep field message }} }}
-    }}
-    {REFUSED}
-  }}
-}}"""
 HELD = "{ heldOperations { id operation heldSince heldUntil waitsFor refusal { code nextStep } } }"
 COLLECTIONS = ("assignment_answers", "assignments", "cases", "set_aside")
-
-
-def accept(of: str, **fields: Any) -> dict[str, Any]:
-    return {
-        "id": new_id("ans"),
-        "assignmentId": of,
-        "kind": "ACCEPT",
-        "answeredAt": "2026-11-20T09:05:00+08:00",
-    } | fields
-
-
-def finish(of: str, result: str = "属实", **fields: Any) -> dict[str, Any]:
-    return accept(of, kind="FINISH", result=result) | fields
 
 
 async def say(world: World, *said: dict[str, Any], name: str = "supervisor") -> list[dict[str, Any]]:

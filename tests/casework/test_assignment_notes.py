@@ -13,35 +13,14 @@ from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from storage.mongodb.codecs import to_document
 from storage.store import Store
+from tests.support.assignment_steps import EDIT, NOTES, edit
 from tests.support.case_steps import offer_case
 from tests.support.command_counter import Commands
-from tests.support.world import REFUSED, World, new_id
+from tests.support.world import World, new_id
 
-NOTES = "notes { field value version editId editedAt lostEdits { id value editedAt } }"
-EDIT = f"""
-mutation Edit($input: EditAssignmentNotesInput!) {{
-  editAssignmentNotes(input: $input) {{
-    ... on EditAssignmentNotesPayload {{
-      results {{ id outcome assignment {{ id {NOTES} }} refusal {{ code nextStep field message }} }}
-    }}
-    {REFUSED}
-  }}
-}}"""
 SEEN = f"query Q($id: ID!) {{ node(id: $id) {{ ... on Assignment {{ {NOTES} }} }} }}"
 BEGAN = datetime(2026, 11, 20, 9, tzinfo=UTC)
 DEVICES = ("phone", "other phone", "tablet")
-
-
-def edit(of: str, value: str | None = "先去大厅", **fields: Any) -> dict[str, Any]:
-    return {
-        "id": new_id("evt"),
-        "assignmentId": of,
-        "field": "WORKING_NOTE",
-        "value": value,
-        "baseVersion": 0,
-        "editedAt": "2026-11-20T09:05:00+08:00",
-        "deviceSequence": 1,
-    } | fields
 
 
 async def send(

@@ -9,15 +9,11 @@ from api.checks.runner import CheckRunner
 from api.graphql.context import clock
 from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind, applicable_thresholds, limits_of, paths_above
 from tests.support.flags import HERE, codes_of, place_unit
-from tests.support.world import REFUSED, World, new_id
+from tests.support.thresholds import SET, THRESHOLD
+from tests.support.world import World, new_id
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 DAY = timedelta(days=1)
-THRESHOLD = "id kind value measure validFrom setAt note unit { code } setBy { id }"
-SET = f"""
-mutation Set($input: SetThresholdInput!) {{
-  setThreshold(input: $input) {{ ... on ThresholdPayload {{ threshold {{ {THRESHOLD} }} }} {REFUSED} }}
-}}"""
 APPLYING = f"""
 query Applying($unit: ID!, $at: DateTime) {{
   thresholds(unitId: $unit, at: $at) {{ applying {{ {THRESHOLD} }} settings {{ {THRESHOLD} }} }}

@@ -10,7 +10,7 @@ import pytest
 from api.jobs.watchdog import EXIT_CODE, LoopTurns, Watchdog, WorkInProgress, driver_signs
 from storage.mongodb.client import Mongo
 from storage.processes.supervisor import Child, ProcessLostError, Program
-from tests.mongodb.test_server_errors import failing
+from tests.support.fail_points import failing
 from tests.support.process_states import wait_until_async
 
 ROOT = Path(__file__).parents[2]

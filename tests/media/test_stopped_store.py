@@ -12,8 +12,7 @@ from api.settings import MIB
 from storage.embedded.engines import Addresses
 from storage.s3.client import ObjectStore
 from storage.s3.time_budget import SECONDS
-from tests.media.test_uploads import ABORT
-from tests.support.uploads import JPEG, announce, confirm, fresh_slot, upload
+from tests.support.uploads import ABORT, JPEG, announce, confirm, fresh_slot, upload
 from tests.support.world import REFUSED, World
 
 SLACK_SECONDS = 1.5

@@ -17,18 +17,10 @@ from schema.media.media import MediaState
 from storage.media.upload_completion import complete_upload
 from storage.s3 import multipart
 from storage.s3.client import ObjectStore
-from tests.support.uploads import CONFIRM, JPEG, REQUEST, announce, confirm, fresh_slot, only_medium, upload
-from tests.support.world import REFUSED, World, medium, new_id
+from tests.support.uploads import ABORT, CONFIRM, JPEG, REQUEST, announce, confirm, fresh_slot, only_medium, upload
+from tests.support.world import World, medium, new_id
 
 pytestmark = pytest.mark.both_drivers
-
-ABORT = f"""
-mutation Abort($input: AbortUploadsInput!) {{
-  abortUploads(input: $input) {{
-    ... on AbortUploadsPayload {{ results {{ mediaId media {{ id state }} refusal {{ code nextStep }} }} }}
-    {REFUSED}
-  }}
-}}"""
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from schema.core.refusals import Refusal
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Collection, CommandListener, Mongo, Session
 from storage.mongodb.driver_calls import open_calls
-from tests.mongodb.test_server_errors import COMMANDS, failing
+from tests.support.fail_points import COMMANDS, failing
 from tests.support.small_schema import until
 
 Call = Callable[[Mongo, Collection], Awaitable[Any]]

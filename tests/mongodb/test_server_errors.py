@@ -4,8 +4,6 @@ The server itself throws each code, by its fail points.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,24 +12,13 @@ from pymongo.helpers_shared import _NOT_PRIMARY_CODES, _RETRYABLE_ERROR_CODES, _
 from schema.core.refusals import CATALOGUE, NextStep, Refusal
 from storage.mongodb.client import Mongo
 from storage.mongodb.errors import ERROR_NAMES, HISTORY_LOST, SERVER_ERRORS
+from tests.support.fail_points import failing
 from tests.support.small_schema import SECRET
 from tests.support.world import SUBMIT, World, draft
 
-COMMANDS = ["find", "aggregate", "insert", "update", "delete", "findAndModify"]
 NEED_MORE = frozenset({249, 13388})
 """Codes that a fail point can throw only together with details of shards, which a replica set does not have."""
 THROWN = sorted(SERVER_ERRORS.keys() - NEED_MORE)
-
-
-@asynccontextmanager
-async def failing(system: Mongo, mongo: Mongo, collection: str, **how: Any) -> AsyncIterator[None]:
-    """Let the server fail every command on this collection of the test's own database."""
-    data = {"failCommands": COMMANDS, "namespace": f"{mongo.name}.{collection}", "failInternalCommands": False} | how
-    await system.command("configureFailPoint", "failCommand", mode="alwaysOn", data=data)
-    try:
-        yield
-    finally:
-        await system.command("configureFailPoint", "failCommand", mode="off")
 
 
 def test_the_table_holds_every_code_that_the_drivers_retry() -> None:

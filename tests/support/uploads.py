@@ -7,6 +7,14 @@ import httpx
 from scripts.demo.scenes import draw_scene
 from tests.support.world import REFUSED, World, draft, medium
 
+ABORT = f"""
+mutation Abort($input: AbortUploadsInput!) {{
+  abortUploads(input: $input) {{
+    ... on AbortUploadsPayload {{ results {{ mediaId media {{ id state }} refusal {{ code nextStep }} }} }}
+    {REFUSED}
+  }}
+}}"""
+
 
 def late_announcement(photo: dict[str, Any], observation_id: str, **fields: Any) -> dict[str, Any]:
     """Return the input that announces a medium for an observation submitted earlier."""
