@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from api.accounts.key_ring import KeyRing
@@ -35,6 +36,10 @@ from tests.support.world import World
 
 ROOT = Path(__file__).parent.parent
 gc.disable()  # until all tests are collected: a third of that time would go into collections that find nothing
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 SESSION = pytest.StashKey[Path]()
 
 

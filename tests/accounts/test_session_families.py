@@ -135,7 +135,9 @@ def test_the_database_matches_the_model(family: Family) -> None:
     run_state_machine_as_test(machine, settings=checked)
 
 
-LOSSY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LOSSY = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @LOSSY

@@ -135,7 +135,9 @@ def test_mutated_pictures_never_raise(file: Path) -> None:
         see(file, bytes(data[: chance.randrange(len(data))] if turn % 5 == 0 else data))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.binary(max_size=120), st.sampled_from([b"MM\0*\0\0\0\x08", b"II*\0\x08\0\0\0", b""]))
 def test_no_exif_block_raises_or_damages_the_picture(file: Path, junk: bytes, head: bytes) -> None:
     tiny = saved(Image.new("RGB", (8, 8)), exif=b"Exif\0\0" + head + junk)
