@@ -36,10 +36,8 @@ from tests.support.world import World
 
 ROOT = Path(__file__).parent.parent
 gc.disable()  # until all tests are collected: a third of that time would go into collections that find nothing
-hypothesis.settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("any machine")
+hypothesis.settings.register_profile("slow", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("slow")
 SESSION = pytest.StashKey[Path]()
 
 

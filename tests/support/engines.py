@@ -23,7 +23,6 @@ from storage.processes.supervisor import ProcessLostError
 MONGOD_OPTIONS = (
     "--setParameter=enableTestCommands=1",
     "--setParameter=diagnosticDataCollectionEnabled=false",
-    "--journalCommitInterval=5",
     # Every test opens its own connection, for which the default of 15,000 iterations takes 13 ms.
     "--setParameter=scramSHA256IterationCount=5000",
     # Every test empties its database: a history of snapshots would be thousands of open files.
