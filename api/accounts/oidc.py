@@ -207,8 +207,8 @@ def _key_type(algorithm: str) -> type[Key]:
 def _is_id_token(claims: Mapping[str, Any]) -> bool:
     """Return whether a token without the type of an access token tells a client who signed in (OpenID Connect Core).
 
-    Such a token is for the app, and whoever got it from the app must not call the API with it. It holds a hash of what
-    was issued with it, or the client's nonce without a scope. Keycloak writes the kind into the claim `typ`.
+    Such a token is for the app. A person who got the token from the app must not call the API with it. The token holds
+    a hash of what was issued with it, or the client's nonce without a scope. Keycloak writes the kind into the claim `typ`.
     """
     kind = claims.get("typ")
     if kind is not None:

@@ -24,7 +24,7 @@ async def _assignments(context: Context, ids: list[str]) -> list[Assignment]:
 async def _assignments_of_cases(context: Context, cases: list[Case]) -> list[list[Assignment]]:
     """Return, for each case, the assignments that the viewer may see.
 
-    Whoever has a case in scope sees all of its assignments, also those that an office above has given.
+    A viewer with the case in scope sees all of its assignments, also those that an office above has given.
     """
     case_ids = [str(case.id) for case in cases]
     sees_cases = context.actor.has(Role.SUPERVISOR, Role.OFFICER)

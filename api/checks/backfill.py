@@ -1,6 +1,6 @@
 """Hash media and queue observations for a check, if they were stored before checks existed. Renew the ids of old flags.
 
-The records themselves show what is left to do. So any number of workers may run this, and may be killed at any time.
+The records themselves hold the state of the work. So any number of workers may run this, and be killed at any time.
 """
 
 import secrets

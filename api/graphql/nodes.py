@@ -58,7 +58,7 @@ def first_or_none(records: Sequence[R]) -> R | None:
 
 
 async def find_node(context: Context, id: str) -> Node | None:
-    """Return the record with this id, or None if there is none that the viewer can see.
+    """Return the record with this id, or None if the viewer can see no such record.
 
     Raise `Refusal(BAD_ID)` for a malformed id.
     """

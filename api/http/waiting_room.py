@@ -1,8 +1,8 @@
 """Bound how many strangers wait at once, by address and in sum.
 
 A stranger is a connection that has not yet said who it is: half of a request's head, a body that has not arrived, or a
-WebSocket before its first message. If there are too many, the one that has waited longest has to go, of the address
-that has most of them. So a newcomer is always let in, and whoever holds many places loses them first.
+WebSocket before its first message. If too many wait, the address that has most of them loses the one that has waited
+longest. So a newcomer is always let in, and an address that holds many places loses places first.
 """
 
 from collections.abc import Callable, Hashable

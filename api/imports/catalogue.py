@@ -117,7 +117,7 @@ async def plan(
 
 
 def _replace_version(versions: list[_Version], new: _Version) -> None:
-    """Replace the version that has the same first day as `new`. If there is none, append `new`."""
+    """Replace the version that has the same first day as `new`, or append `new` if no version has it."""
     for index, version in enumerate(versions):
         if version.entry.valid_from == new.entry.valid_from:
             if version.row is not None and new.row is not None:

@@ -1,6 +1,6 @@
 """Run the background work of every area in one process: `python -m api.server.worker`.
 
-Any number of workers may run. What is left to do is stored in the records, so no work is lost if a worker dies.
+Any number of workers may run. The records hold the state of the work, so no work is lost if a worker dies.
 """
 
 import signal

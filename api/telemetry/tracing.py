@@ -46,7 +46,7 @@ def active() -> Trace | None:
 
 
 def current() -> Trace:
-    """Return the trace of this task. If there is none, as in the worker, begin a new one."""
+    """Return the trace of this task. If the task has no trace, as in the worker, begin a new one."""
     trace = _current.get()
     if trace is None:
         begin(trace := Trace(correlation_id(None)))

@@ -55,8 +55,8 @@ LIVE = frozenset({AssignmentState.OFFERED, AssignmentState.ACCEPTED})
 OPENS_CASE = LIVE | {AssignmentState.FINISHED}
 """States in which an assignment lets its assignee read the case and its evidence, in every scope.
 
-Rule 2 (首问负责制): a person who has handed the case on answers for it no longer, and a person whose offer was withdrawn
-never did. Whoever finished an assignment still answers for its result.
+Rule 2 (首问负责制): a person who has handed the case on is no longer responsible for it. A person whose offer was
+withdrawn never was. A person who finished an assignment is still responsible for its result.
 """
 
 ASSIGNEES: dict[AssignmentKind, frozenset[Role]] = {

@@ -55,7 +55,7 @@ async def test_a_county_does_not_read_evidence_of_the_city_through_its_own_case(
         assert [each["id"] for each in pack.data["observations"]] == expected, name
 
 
-async def test_whoever_is_given_a_case_reads_all_of_its_evidence(world: World) -> None:
+async def test_a_person_who_is_given_a_case_reads_all_of_its_evidence(world: World) -> None:
     case, evidence = await linked_by_the_city(world)
     await assign_case(world, "supervisor", case["id"], by="city_officer")
     found = (await world.ask("supervisor", CASE, id=case["id"]))["case"]

@@ -68,7 +68,7 @@ async def test_a_step_that_races_with_the_end_of_the_assignment_is_refused(
     assert [await world.snapshot()] == ended
 
 
-async def test_an_offer_to_hand_on_is_withdrawn_only_by_whoever_still_holds_the_assignment(world: World) -> None:
+async def test_only_the_holder_of_an_assignment_withdraws_an_offer_to_hand_it_on(world: World) -> None:
     seen, offer = await see(world, "accepted"), new_id("asg")
     await hand_on(seen, offer)
     await seen.do(FINISH, id=seen.assignment, result="属实")

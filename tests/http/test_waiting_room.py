@@ -1,4 +1,4 @@
-"""Test the bound on strangers that wait: by address and in sum, and whoever holds many places loses them first."""
+"""Test the bound on waiting strangers, by address and in sum. An address that holds many places loses places first."""
 
 import pytest
 
