@@ -9,6 +9,7 @@ import secrets
 import shutil
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,22 +105,27 @@ class DataFolder:
                 return secret
         return write_private(path, secrets.token_hex(24))
 
-    def ports(self) -> range:
-        """Return `PORTS` free ports on loopback. They are the ports of the last start if all of these are free."""
+    def ports(self, usable: Callable[[range], bool] = lambda _: True) -> range:
+        """Return `PORTS` free ports on loopback for which `usable` returns true.
+
+        They are the ports of the last start if these still satisfy both.
+        """
         path = self.root / "engines" / "port"
         with contextlib.suppress(FileNotFoundError, ValueError):
             last_first = int(path.read_text())
-            if _are_free(last_first):
-                return range(last_first, last_first + PORTS)
+            last = range(last_first, last_first + PORTS)
+            if _are_free(last) and usable(last):
+                return last
         while True:
             first = random.randrange(FIRST_PORT, LAST_PORT - PORTS)  # noqa: S311  no secret
-            if _are_free(first):
+            ports = range(first, first + PORTS)
+            if _are_free(ports) and usable(ports):
                 write_private(path, str(first))
-                return range(first, first + PORTS)
+                return ports
 
 
-def _are_free(first: int) -> bool:
-    for port in range(first, first + PORTS):
+def _are_free(ports: range) -> bool:
+    for port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the engines do
             try:

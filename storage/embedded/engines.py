@@ -74,7 +74,7 @@ class Engines:
         """
         check_machine()
         for _ in range(3):
-            ports = self.folder.ports()
+            ports = self.folder.ports(lambda ports: seaweedfs.remove_sockets(ports[1:]))
             try:
                 return await self._start(ports)
             except ProcessLostError:

@@ -60,6 +60,8 @@ def program(folder: DataFolder, port: int, *, options: Sequence[str] = (), passe
             "--nounixsocket",
             f"--replSet={REPLICA_SET}",
             f"--keyFile={folder.root / 'engines' / 'mongo-key'}",  # switches authorization on
+            # Otherwise any local user could create the first user, with all rights, before the set-up does.
+            "--setParameter=enableLocalhostAuthBypass=false",
             "--wiredTigerCacheSizeGB=0.25",
             "--oplogSize=512",
             # A transaction of a killed process blocks others for this time. Our transactions take milliseconds.

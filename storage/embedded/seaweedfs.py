@@ -1,12 +1,15 @@
-"""Run the embedded S3 engine: SeaweedFS with access keys, on loopback."""
+"""Run the embedded S3 engine: SeaweedFS on loopback. It answers only signed S3 requests and its own certificate."""
 
 import asyncio
+import contextlib
 import importlib.metadata
 import json
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from schema.core.refusals import Refusal
+from storage.embedded.certificates import certificate
 from storage.embedded.data_folder import DataFolder, write_private
 from storage.processes.supervisor import ProcessLostError, Program, is_listening
 from storage.s3.client import ObjectStore
@@ -20,6 +23,10 @@ INNER_KEYS = ("SIGNING_KEY", "SIGNING_READ_KEY", "FILER_SIGNING_KEY", "FILER_SIG
 # By default, SeaweedFS stores the names of objects in LevelDB. LevelDB is not synced to disk: after a power cut,
 # acknowledged objects had lost their names.
 NAMES = '[sqlite]\nenabled = true\ndbFile = "./names.db"\n'
+
+# Without certificates, the gRPC servers would answer any local user, and the master would sign tokens for the others.
+GRPC_PARTS = ("volume", "master", "filer", "s3", "admin", "worker", "client")
+HTTP_PARTS = ("volume", "master", "filer", "admin")
 
 
 def binary() -> Path:
@@ -50,6 +57,20 @@ def environment(folder: DataFolder) -> dict[str, str]:
     return {"HOME": str(folder.path("s3")), **inner}
 
 
+def security(certificate: Path) -> str:
+    """Return the engine's `security.toml`: all ports but the S3 gateway's take only clients with `certificate`.
+
+    The engine reads the file from its working folder, and so does its shell.
+    """
+    pem = json.dumps(str(certificate), ensure_ascii=False)
+    pair = f"cert = {pem}\nkey = {pem}\n"
+    sections = [("grpc", f"ca = {pem}\n")]
+    sections += [(f"grpc.{part}", pair) for part in GRPC_PARTS]
+    sections += [(f"https.{part}", f"{pair}ca = {pem}\n") for part in HTTP_PARTS]
+    sections += [("https.client", f"enabled = true\n{pair}ca = {pem}\n")]
+    return "\n".join(f"[{name}]\n{settings}" for name, settings in sections)
+
+
 def program(folder: DataFolder, ports: Sequence[int], *, passed: Sequence[int] = ()) -> Program:
     """Return the engine as a program.
 
@@ -66,6 +87,7 @@ def program(folder: DataFolder, ports: Sequence[int], *, passed: Sequence[int] =
     write_private(config, json.dumps({"identities": [identity]}))
     data = folder.path("s3")
     write_private(data / "filer.toml", NAMES)
+    write_private(data / "security.toml", security(certificate(folder)))
     return Program(
         name="weed",
         command=[
@@ -99,10 +121,23 @@ def program(folder: DataFolder, ports: Sequence[int], *, passed: Sequence[int] =
     )
 
 
-def remove_sockets(ports: Sequence[int]) -> None:
-    """Remove the sockets that the engine leaves in /tmp. No option of the engine changes their paths."""
-    for part, port in zip(PARTS, ports[1::2], strict=True):
-        Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108
+def sockets(ports: Sequence[int]) -> list[Path]:
+    """Return the sockets that the engine makes in /tmp. No option of the engine changes their paths.
+
+    They are for the same servers as the gRPC ports, and need the same certificate.
+    """
+    return [Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock") for part, port in zip(PARTS, ports[1::2], strict=True)]  # noqa: S108
+
+
+def remove_sockets(ports: Sequence[int]) -> bool:
+    """Remove the engine's sockets from /tmp. Return whether none is left.
+
+    A file of another account can't be removed. With these ports, the engine would then call that account's server.
+    """
+    for path in sockets(ports):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+    return not any(os.path.lexists(path) for path in sockets(ports))
 
 
 def ready(store: ObjectStore, ports: Sequence[int]) -> Callable[[], Awaitable[bool]]:

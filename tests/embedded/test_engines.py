@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from schema.core.refusals import Refusal
-from storage.embedded import mongod
+from storage.embedded import mongod, seaweedfs
 from storage.embedded.data_folder import PORTS, DataFolder
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
@@ -21,11 +21,14 @@ from tests.support.engines import MONGOD_OPTIONS, connected, running
 from tests.support.process_states import wait_until_async
 
 
-async def test_stored_data_survives_a_change_of_ports(tmp_path: Path) -> None:
-    async with running(tmp_path, durable=True) as (_, found), connected(found.mongo_url) as mongo:
-        await mongo.collection("kept").insert_one({"_id": "a"})
-        await found.store().put("kept/a", b"bytes", "text/plain")
-        former = mongo_port(found)
+async def test_stored_data_survives_a_change_of_ports_and_an_update(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Earlier versions ran the S3 engine without certificates."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(seaweedfs, "security", lambda _: "")
+        former = await stored_by_an_earlier_version(tmp_path)
+    (tmp_path / "engines" / "certificate.pem").unlink()
     async with (
         await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", former),
         running(tmp_path, durable=True) as (_, found),
@@ -34,6 +37,16 @@ async def test_stored_data_survives_a_change_of_ports(tmp_path: Path) -> None:
         assert mongo_port(found) != former
         assert await mongo.collection("kept").find({}) == [{"_id": "a"}]
         assert await found.store().size_of("kept/a") == 5
+        await found.store().put("kept/b", b"new bytes", "text/plain")
+        assert await found.store().size_of("kept/b") == 9
+
+
+async def stored_by_an_earlier_version(root: Path) -> int:
+    """Store a document and an object. Return the port of mongod."""
+    async with running(root, durable=True) as (_, found), connected(found.mongo_url) as mongo:
+        await mongo.collection("kept").insert_one({"_id": "a"})
+        await found.store().put("kept/a", b"bytes", "text/plain")
+        return mongo_port(found)
 
 
 def mongo_port(found: Addresses) -> int:
@@ -50,6 +63,8 @@ async def test_setup_resumes_after_a_kill_between_any_two_steps(tmp_path: Path) 
         async def these_steps() -> bool:
             if not await is_listening(port):
                 return False
+            if steps == 0:
+                await expect_no_first_user(port)
             async with connected(mongod.system_url(folder, port), "admin") as system:
                 try:
                     if steps >= 1:
@@ -71,6 +86,17 @@ async def test_setup_resumes_after_a_kill_between_any_two_steps(tmp_path: Path) 
     async with running(tmp_path) as (_, found), connected(found.mongo_url) as mongo:
         await mongo.collection("kept").insert_one({"_id": "a"})
         assert await mongo.collection("kept").count({}) == 1
+
+
+async def expect_no_first_user(port: int) -> None:
+    """Before the set-up there is no user yet. By default, mongod lets any local user create the first one."""
+    async with connected(f"mongodb://127.0.0.1:{port}/?directConnection=true", "admin") as stranger:
+        for command, value, more in (
+            ("replSetInitiate", {"_id": mongod.REPLICA_SET, "members": [{"_id": 0, "host": f"127.0.0.1:{port}"}]}, {}),
+            ("createUser", "stranger", {"pwd": "x", "roles": ["root"]}),
+        ):
+            with pytest.raises(StoreError, match="Unauthorized"):
+                await stranger.command(command, value, **more)
 
 
 async def test_acknowledged_writes_survive_killed_engines(tmp_path: Path) -> None:
