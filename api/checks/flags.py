@@ -113,6 +113,7 @@ async def review(context: Context, input: ReviewFlagInput) -> Flag:
         at=context.now,
         by_id=context.actor.user_id,
         sent_sha256=digest_of(input),
+        by_capacity=context.actor.capacity,
     )
     reviewed = await context.store.flags.review(id, new_review, input.instead_of)
     if reviewed is None and (known := _known(await _visible_flag(context, id), input)):

@@ -105,6 +105,7 @@ async def set_threshold(context: Context, input: SetThresholdInput) -> Threshold
             unit_id=unit.id,
             set_by_id=context.actor.user_id,
             sent_sha256=digest,
+            set_by_capacity=context.actor.capacity,
         )
         await context.store.thresholds.set(threshold)
         return threshold

@@ -4,6 +4,7 @@ The GraphQL query is generated from the schema. So a new field is in the pack wi
 viewer must not see is left out.
 """
 
+import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +29,7 @@ from schema.access.permissions import CLEARED, Permit
 from schema.access.viewers import COVERT_ROLES, UNKNOWN_COVERT
 from schema.casework.assignments import Assignment
 from schema.casework.cases import Case
+from schema.checks.flags import Flag
 from schema.core.refusals import Refusal, RefusalCode
 from schema.evidence.packs import MAX_ENTRIES
 from schema.fieldwork.observations import Observation
@@ -100,6 +102,9 @@ async def content_of(
         raise result.errors[0].original_error or result.errors[0]
     data: dict[str, Any] = (result.data or {})[name]
     hidden = {observation.author_id for observation in observations if observation.author_is_covert}
+    flags = await asyncio.gather(*(context.load.related(Flag, observation=each.id) for each in observations))
+    reviews = [review for group in flags for flag in group for review in flag.reviews]
+    hidden |= {review.by_id for review in reviews if review.capacity.is_covert}
     if isinstance(record, Case):
         assignments = await context.load.related(Assignment, case=record.id)
         hidden |= {event.by_id for event in record.history if event.capacity.is_covert}
@@ -116,7 +121,7 @@ def without_covert(value: Any, hidden: Collection[str]) -> Any:
     """Return GraphQL data without people in covert roles.
 
     The viewer is left out, too, if the viewer has a covert role: GraphQL shows viewers their own name. `hidden` holds
-    the ids of people who had a covert role when they recorded an observation or acted in the case.
+    the ids of people who had a covert role when they recorded an observation, reviewed a flag or acted in the case.
     """
     if isinstance(value, dict):
         if "displayName" in value and (value["id"] in hidden or not _COVERT.isdisjoint(value["roles"])):

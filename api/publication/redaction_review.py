@@ -211,6 +211,7 @@ def _event(
         note=note,
         by_id=context.actor.user_id,
         sent_sha256=sent_sha256,
+        by_capacity=context.actor.capacity,
     )
 
 

@@ -51,6 +51,8 @@ class Capacity:
 
 UNKNOWN_COVERT = Capacity(is_covert=True, office_path=None)
 """The capacity of an act that may be a covert person's and was stored before capacities were."""
+UNKNOWN_OPEN = Capacity(is_covert=False, office_path=None)
+"""The capacity of an act that needs an open role and was stored before capacities were."""
 
 
 @dataclass(frozen=True)

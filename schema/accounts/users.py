@@ -58,10 +58,13 @@ class User(Node, prefix="usr"):
         return await info.context.load.many(Unit, self.scope_ids)
 
 
-async def load_named(info: Info, id: str, capacity: Capacity) -> User | None:
-    """Load the person of an act. Return None if the viewer must not learn who acted in that capacity."""
+async def load_named(info: Info, id: str | None, capacity: Capacity) -> User | None:
+    """Load the person of an act. Return None if the viewer must not learn who acted in that capacity.
+
+    Also return None if `id` is None, because then no person acted.
+    """
     viewer = info.context.viewer
-    if viewer is None or not viewer.may_name(id, capacity):
+    if id is None or viewer is None or not viewer.may_name(id, capacity):
         return None
     return await info.context.load.one(User, id)
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 import strawberry
 
 from schema.access.permissions import FOLLOWERS, OFFICERS, SEEN, Row, connection, only
-from schema.access.viewers import UNKNOWN_COVERT, Capacity, Owner, Role
+from schema.access.viewers import UNKNOWN_COVERT, UNKNOWN_OPEN, Capacity, Owner, Role
 from schema.accounts.users import User, load_named
 from schema.casework.assignment_notes import AssignmentNote, NoteEdit, NoteField, merge_edits
 from schema.casework.cases import Case
@@ -115,8 +115,7 @@ class Assignment(Node, prefix="asg"):
 
     @strawberry.field(description="The person who offered the assignment (交办人).")
     async def offered_by(self, info: Info) -> User | None:
-        openly = Capacity(is_covert=False, office_path=None)  # only supervisors and officers could ever offer
-        return await load_named(info, self.offered_by_id, self.offered_by_capacity or openly)
+        return await load_named(info, self.offered_by_id, self.offered_by_capacity or UNKNOWN_OPEN)
 
     @strawberry.field(description="The assigned case. Null for an inspection, or if the viewer must not see the case.")
     async def case(self, info: Info) -> Case | None:

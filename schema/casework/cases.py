@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from schema.access.permissions import FOLLOWERS, OFFICERS, SEEN, Row, connection
-from schema.access.viewers import UNKNOWN_COVERT, Capacity
+from schema.access.viewers import UNKNOWN_COVERT, UNKNOWN_OPEN, Capacity
 from schema.accounts.users import User, load_named
 from schema.core.context import Info, Kind
 from schema.core.nodes import Node
@@ -118,7 +118,7 @@ class CaseEvent:
         """In which capacity the person caused the event."""
         if self.by_capacity is not None:
             return self.by_capacity
-        return UNKNOWN_COVERT if self.kind in BY_ASSIGNEES else Capacity(is_covert=False, office_path=None)
+        return UNKNOWN_COVERT if self.kind in BY_ASSIGNEES else UNKNOWN_OPEN
 
     @strawberry.field(description="The person who caused the event. Null if the viewer must not know this person.")
     async def by(self, info: Info) -> User | None:

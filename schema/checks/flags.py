@@ -11,8 +11,8 @@ from datetime import datetime
 import strawberry
 
 from schema.access.permissions import EXAMINERS, OFFICERS, SEEN, Row, connection
-from schema.access.viewers import Owner
-from schema.accounts.users import User
+from schema.access.viewers import UNKNOWN_OPEN, Capacity, Owner
+from schema.accounts.users import User, load_named
 from schema.checks.flag_messages import FlagCode, flag_message
 from schema.checks.thresholds import Measure
 from schema.core.context import Info
@@ -42,10 +42,17 @@ class FlagReview:
     at: datetime = strawberry.field(description="When the officer reviewed the flag.")
     by_id: strawberry.Private[str]
     sent_sha256: strawberry.Private[str]
+    by_capacity: strawberry.Private[Capacity | None] = None
+    """None for reviews that are older than this field."""
+
+    @property
+    def capacity(self) -> Capacity:
+        """In which capacity the person reviewed the flag."""
+        return self.by_capacity or UNKNOWN_OPEN
 
     @strawberry.field(description="The reviewer (核查人).")
     async def by(self, info: Info) -> User | None:
-        return await info.context.load.one(User, self.by_id)
+        return await load_named(info, self.by_id, self.capacity)
 
 
 @strawberry.type(description="Something suspicious about an observation, with the measured figure (疑点标记).")

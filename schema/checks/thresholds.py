@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 import strawberry
 
 from schema.access.permissions import EXAMINERS, OFFICERS, SEEN, Row
-from schema.accounts.users import User
+from schema.access.viewers import UNKNOWN_OPEN, Capacity
+from schema.accounts.users import User, load_named
 from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
@@ -129,6 +130,8 @@ class Threshold(Node, prefix="thr"):
     unit_id: strawberry.Private[str | None] = None
     set_by_id: strawberry.Private[str | None] = None
     sent_sha256: strawberry.Private[str | None] = None
+    set_by_capacity: strawberry.Private[Capacity | None] = None
+    """None for a default of the product, and for thresholds that are older than this field."""
 
     @strawberry.field(description="Unit of the value (计量单位).")
     def measure(self) -> Measure:
@@ -143,7 +146,7 @@ class Threshold(Node, prefix="thr"):
         " know the person."
     )
     async def set_by(self, info: Info) -> User | None:
-        return await info.context.load.one(User, self.set_by_id)
+        return await load_named(info, self.set_by_id, self.set_by_capacity or UNKNOWN_OPEN)
 
 
 _K = ThresholdKind

@@ -10,8 +10,8 @@ from datetime import datetime
 import strawberry
 
 from schema.access.permissions import OFFICERS, READERS, SEEN, Row, connection
-from schema.access.viewers import Role, Viewer
-from schema.accounts.users import User
+from schema.access.viewers import UNKNOWN_OPEN, Capacity, Role, Viewer
+from schema.accounts.users import User, load_named
 from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
@@ -157,12 +157,19 @@ class RedactionEvent:
     )
     by_id: strawberry.Private[str | None] = None
     sent_sha256: strawberry.Private[str | None] = None
+    by_capacity: strawberry.Private[Capacity | None] = None
+    """None for steps of the worker, and for steps that are older than this field."""
+
+    @property
+    def capacity(self) -> Capacity:
+        """In which capacity the person took the step."""
+        return self.by_capacity or UNKNOWN_OPEN
 
     @strawberry.field(
         description="The person who took the step. Null if the worker took the step, or if you may not see the person."
     )
     async def by(self, info: Info) -> User | None:
-        return await info.context.load.one(User, self.by_id)
+        return await load_named(info, self.by_id, self.capacity)
 
 
 @strawberry.type(
@@ -202,14 +209,19 @@ class Redaction(Node, prefix="red"):
         description="The person who requested the redaction. Null if you may not see the person (申请人)."
     )
     async def requested_by(self, info: Info) -> User | None:
-        return await info.context.load.one(User, self.requested_by_id)
+        return await load_named(info, self.requested_by_id, self._capacity(RedactionEventKind.REQUESTED))
 
     @strawberry.field(
         description="The person who approved or rejected the redaction. Null before that, or if you may not see the "
         "person (复核人)."
     )
     async def decided_by(self, info: Info) -> User | None:
-        return await info.context.load.one(User, self.decided_by_id)
+        capacity = self._capacity(RedactionEventKind.APPROVED, RedactionEventKind.REJECTED)
+        return await load_named(info, self.decided_by_id, capacity)
+
+    def _capacity(self, *kinds: RedactionEventKind) -> Capacity:
+        """Return in which capacity the person of the latest step of these kinds acted."""
+        return next((event.capacity for event in reversed(self.history) if event.kind in kinds), UNKNOWN_OPEN)
 
     @strawberry.field(
         description="A link to the copy. Officers in scope get a link while the state is AWAITING_APPROVAL. All "

@@ -2,16 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from api.checks.runner import CheckRunner
+from api.graphql.context import clock
 from schema.access.viewers import Role
 from tests.support.case_steps import assign_case
+from tests.support.flags import HERE, REVIEW, flags_of
 from tests.support.packs import files_of, packed
+from tests.support.redactions import approved, awaiting, one, ready_photo
+from tests.support.thresholds import SET, THRESHOLD
 from tests.support.world import ACCEPT, ASSIGN, CASE, FINISH, World, new_id
 
 OBSERVATION = """
 query One($id: ID!) { observation(id: $id) { author { id } assignment { assignee { id } offeredBy { id } } } }"""
 ASSIGNMENTS = "{ assignments(first: 50) { edges { node { id assignee { id } offeredBy { id } } } } }"
+THRESHOLDS = f"query All($unit: ID!) {{ thresholds(unitId: $unit) {{ settings {{ {THRESHOLD} }} }} }}"
 POINTS = "{ monitoringPoints { edges { node { code monitors { id } } } } }"
 
 
@@ -112,3 +119,46 @@ async def test_a_pack_without_identities_leaves_out_a_former_inspector(world: Wo
     for name, identities, named in (("clerk", True, False), ("officer", False, False), ("officer", True, True)):
         pack = await packed(world, name, case_id, identities=identities)
         assert (person in str(files_of(pack)["case.json"])) == named, name
+
+
+async def test_a_former_inspector_is_not_named_for_a_review_of_a_flag(world: World) -> None:
+    id = await world.observe(position=HERE | {"isMock": True})
+    await CheckRunner(world.store, clock).do_all()
+    [flag] = await flags_of(world, id) or []
+    await change_roles(world, "clerk", Role.OFFICER, Role.INSPECTOR)
+    given = {"id": new_id("evt"), "flagId": flag["id"], "verdict": "EXPLAINED", "note": "测试设备"}
+    assert (await world.ask("clerk", REVIEW, input=given))["reviewFlag"]["flag"]["state"] == "REVIEWED"
+    person = await change_roles(world, "clerk", Role.OFFICER)
+    for name, named in (("supervisor", None), ("officer", {"id": person}), ("clerk", {"id": person})):
+        [flag] = await flags_of(world, id, name) or []
+        assert [review["by"] for review in flag["reviews"]] == [named], name
+    case_id = str((await world.open_case("officer", id))["id"])
+    for identities in (False, True):
+        pack = await packed(world, "officer", case_id, identities=identities)
+        assert (person in str(files_of(pack)["case.json"])) == identities
+
+
+async def test_a_former_inspector_is_not_named_for_a_threshold(world: World) -> None:
+    unit = world.units["360703"].id
+    for roles in ((Role.OFFICER, Role.INSPECTOR), (Role.OFFICER,)):
+        person = await change_roles(world, "clerk", *roles)
+        given = {"id": new_id("thr"), "unitId": unit, "kind": "UNIT_DISTANCE", "value": 900}
+        assert (await world.ask("clerk", SET, input=given))["setThreshold"]["threshold"]["setBy"] == {"id": person}
+    for name, named in (("supervisor", None), ("officer", {"id": person})):
+        settings = (await world.ask(name, THRESHOLDS, unit=unit))["thresholds"]["settings"]
+        assert [each["setBy"] for each in settings if each["unit"]] == [named, {"id": person}], name
+
+
+async def test_former_inspectors_are_not_named_for_a_redaction(world: World, tmp_path: Path) -> None:
+    _, photo = await ready_photo(world)
+    await change_roles(world, "clerk", Role.OFFICER, Role.INSPECTOR)
+    await change_roles(world, "supervisor2", Role.OFFICER, Role.MONITOR)
+    made = await awaiting(world, tmp_path, photo, "clerk")
+    assert (await approved(world, made, "supervisor2"))["state"] == "APPROVED"
+    clerk, approver = [{"id": await change_roles(world, name, Role.OFFICER)} for name in ("clerk", "supervisor2")]
+    for name, first, second in (("supervisor", None, None), ("officer", clerk, approver)):
+        seen = await one(world, name, made["id"])
+        assert seen
+        assert (seen["requestedBy"], seen["decidedBy"]) == (first, second), name
+        steps = {each["kind"]: each["by"] for each in seen["history"]}
+        assert steps == {"REQUESTED": first, "PROPOSED": None, "CORRECTED": first, "RENDERED": None, "APPROVED": second}

@@ -30,7 +30,7 @@ from storage.mongodb.codecs import to_document
 from storage.similarity.keypoints import Keypoint, KeypointSet, pack
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, OTHER_DIGEST, PATH, UNUSABLE_POSITION, by_id, fixed_id, minutes
-from tests.stored.fixed_records import CONTENT, whole_observation
+from tests.stored.fixed_records import CONTENT, COVERT, whole_observation
 from tests.stored.golden_documents import Goldens
 
 PLACED = PlacementResult(fixed_id("unt", 2), PATH, fixed_id("pnt", 1), Placement.PLACED)
@@ -145,7 +145,7 @@ async def test_content_under_a_taken_id_keeps_its_stored_form(records: Store, go
 async def test_flags_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
     """The key of a finding must stay the same, or checking again raises the flag twice.
 
-    Two of the flags were stored before flags had keys. Their ids are the keys.
+    Two of the flags were stored before flags had keys and reviews had a capacity. Their ids are the keys.
     """
     former_ids = ("flg_01a1f67c-3edb-74b4-8c08-de9b0df149cd", "flg_01a1f67c-3edb-7c98-9711-3059c859e590")
     await goldens.restore("flags", *former_ids)
@@ -168,6 +168,8 @@ async def test_flags_keep_their_stored_form(records: Store, goldens: Goldens) ->
         (former_ids[0], None, 0),
         (former_ids[1], None, 2),
     ]
+    old_reviews = [review for flag in former for review in flag.reviews]
+    assert all(review.by_capacity is None and not review.capacity.is_covert for review in old_reviews)
     flagged = replace(flagged, id=fixed_id("obs", 3))
     flags = [
         raise_flag(finding, flagged, minutes(1), bytes([number] * 10)) for number, finding in enumerate((whole, bare))
@@ -180,6 +182,7 @@ async def test_flags_keep_their_stored_form(records: Store, goldens: Goldens) ->
             at=minutes(number),
             by_id=fixed_id("usr", 4),
             sent_sha256=OTHER_DIGEST,
+            by_capacity=COVERT,
         )
         for number, verdict in ((2, FlagVerdict.CONFIRMED), (3, FlagVerdict.EXPLAINED))
     ]

@@ -23,19 +23,15 @@ from schema.media.media import (
 )
 from schema.media.media_facts import MediaDamage, MediaFacts, MotionVideo, PositionAbsence
 from schema.publication.redactions import (
-    BoxOrigin,
     FaceDetection,
-    Redaction,
-    RedactionBox,
-    RedactionEvent,
     RedactionEventKind,
-    RedactionRendering,
     RedactionState,
 )
 from storage.checks.queue import Claim
 from storage.mongodb.client import Document
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, OTHER_DIGEST, PATH, POSITION, by_id, fixed_id, minutes
+from tests.stored.fixed_redactions import DRAWN, FACE, RENDERING, event, requested, whole_redaction
 from tests.stored.golden_documents import Goldens
 
 LEASE = timedelta(minutes=10)
@@ -167,86 +163,18 @@ async def test_media_keep_their_stored_form(records: Store, goldens: Goldens) ->
     assert by_id(await media.many([whole.id, unnamed.id])) == [whole, unnamed]
 
 
-def event(number: int, kind: RedactionEventKind, *, revision: int, by: str | None = None) -> RedactionEvent:
-    """Return an entry of a redaction's history with every field filled. Entries of the worker have no person."""
-    return RedactionEvent(
-        id=fixed_id("evt", number),
-        kind=kind,
-        at=minutes(number),
-        revision=revision,
-        box_count=2,
-        sha256=DIGEST,
-        note="通报用图",
-        by_id=by,
-        sent_sha256=OTHER_DIGEST if by else None,
-    )
-
-
-FACE = RedactionBox(left=0.125, top=0.25, right=0.25, bottom=0.5, origin=BoxOrigin.FACE, confidence=0.875)
-DRAWN = RedactionBox(left=0.5, top=0.5, right=0.75, bottom=1.0, origin=BoxOrigin.HAND)
-RENDERING = RedactionRendering(
-    revision=1,
-    sha256=DIGEST,
-    byte_size=ByteCount(54_321),
-    width=1280,
-    height=960,
-    rendered_at=minutes(3),
-    key=f"redactions/{fixed_id('red', 1)}-1-{DIGEST}.jpg",
-)
-
-
-def whole_redaction(number: int) -> Redaction:
-    """Return a redaction with every field filled."""
-    return Redaction(
-        id=fixed_id("red", number),
-        state=RedactionState.APPROVED,
-        purpose="通报用图",
-        face_detection=FaceDetection.DONE,
-        faces=[FACE],
-        boxes=[FACE, DRAWN],
-        revision=1,
-        rendering=RENDERING,
-        failure="corrupt",
-        requested_at=NOW,
-        history=[event(1, RedactionEventKind.REQUESTED, revision=0, by=fixed_id("usr", 4))],
-        media_id=fixed_id("med", 1),
-        observation_id=fixed_id("obs", 1),
-        office_path=PATH,
-        requested_by_id=fixed_id("usr", 4),
-        corrector_ids=(fixed_id("usr", 4), fixed_id("usr", 5)),
-        decided_by_id=fixed_id("usr", 6),
-        opening_sha256=OTHER_DIGEST,
-        attempts=2,
-    )
-
-
-def requested(number: int) -> Redaction:
-    """Return a redaction that was requested `number` minutes after `NOW`."""
-    return Redaction(
-        id=fixed_id("red", number),
-        state=RedactionState.REQUESTED,
-        purpose="通报用图",
-        face_detection=FaceDetection.PENDING,
-        faces=[],
-        boxes=[],
-        revision=0,
-        requested_at=minutes(number),
-        history=[],
-        media_id=fixed_id("med", 1),
-        observation_id=fixed_id("obs", 1),
-        office_path=PATH,
-        requested_by_id=fixed_id("usr", 4),
-        opening_sha256=OTHER_DIGEST,
-    )
-
-
 async def test_redactions_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """One redaction has every field. The others are claimed, failed, rejected, and approved after every step."""
-    whole, released, failed, rejected, claimed = (whole_redaction(1), *(requested(number) for number in (2, 3, 4, 5)))
+    """One redaction has every field. The others are claimed, failed, rejected, and approved after every step.
+
+    Five redactions were stored before steps had a capacity.
+    """
+    former_ids = [fixed_id("red", number) for number in range(1, 6)]
+    await goldens.restore("redactions", *former_ids)
+    whole, released, failed, rejected, claimed = (whole_redaction(11), *map(requested, (12, 13, 14, 15)))
     redactions, kinds = records.redactions, RedactionEventKind
     for redaction in (whole, released, failed, rejected, claimed):
         await redactions.request(redaction)
-    claim = await redactions.claim(minutes(2), LEASE)
+    claim = await redactions.claim(minutes(12), LEASE)
     assert claim == replace(released, attempts=1)
     proposing = event(11, kinds.PROPOSED, revision=0)
     correcting = event(12, kinds.CORRECTED, revision=1, by=fixed_id("usr", 5))
@@ -259,7 +187,7 @@ async def test_redactions_keep_their_stored_form(records: Store, goldens: Golden
     approved = await redactions.approve(released.id, approving)
     assert await redactions.fail(failed, event(15, kinds.FAILED, revision=0))
     assert await redactions.reject(rejected.id, event(16, kinds.REJECTED, revision=0, by=fixed_id("usr", 4)))
-    assert await redactions.claim(minutes(6), LEASE) == replace(claimed, attempts=1)
+    assert await redactions.claim(minutes(15), LEASE) == replace(claimed, attempts=1)
     await goldens.check("redactions")
     assert approved == replace(
         released,
@@ -274,6 +202,9 @@ async def test_redactions_keep_their_stored_form(records: Store, goldens: Golden
         decided_by_id=fixed_id("usr", 6),
     )
     assert await redactions.many([whole.id]) == [whole]
+    former = [step for redaction in await redactions.many(former_ids) for step in redaction.history]
+    assert len(former) == 7
+    assert all(step.by_capacity is None and not step.capacity.is_covert for step in former)
 
 
 async def test_media_accesses_keep_their_stored_form(kept: Store, goldens: Goldens, tmp_path: Path) -> None:

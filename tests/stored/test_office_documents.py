@@ -1,5 +1,6 @@
 """Test the stored documents of the office: units, outlines, monitoring points, the catalogue, thresholds, the demo."""
 
+from dataclasses import replace
 from datetime import date
 
 from schema.catalogue.entries import DEFAULTS as GRADES
@@ -13,7 +14,7 @@ from storage.demo import Demos, DemoState
 from storage.mongodb.client import Mongo
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, PATH, PATH_ABOVE, UNUSABLE_POSITION, by_id, fixed_id, minutes
-from tests.stored.fixed_records import whole_point, whole_service, whole_unit
+from tests.stored.fixed_records import COVERT, whole_point, whole_service, whole_unit
 from tests.stored.golden_documents import Goldens
 
 
@@ -75,8 +76,10 @@ async def test_the_catalogue_and_its_defaults_keep_their_stored_form(records: St
 
 
 async def test_thresholds_and_their_defaults_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """One threshold was stored before thresholds had a capacity."""
+    await goldens.restore("thresholds", fixed_id("thr", 1))
     threshold = Threshold(
-        id=fixed_id("thr", 1),
+        id=fixed_id("thr", 2),
         kind=ThresholdKind.SPEED,
         value=180.5,
         valid_from=minutes(60),
@@ -86,11 +89,13 @@ async def test_thresholds_and_their_defaults_keep_their_stored_form(records: Sto
         unit_id=fixed_id("unt", 1),
         set_by_id=fixed_id("usr", 1),
         sent_sha256=DIGEST,
+        set_by_capacity=COVERT,
     )
     await records.thresholds.begin()
     await records.thresholds.set(threshold)
     await goldens.check("thresholds")
-    assert await records.thresholds.above(PATH) == [*THRESHOLDS, threshold]
+    former = replace(threshold, id=fixed_id("thr", 1), set_by_capacity=None)
+    assert await records.thresholds.above(PATH) == [*THRESHOLDS, former, threshold]
 
 
 async def test_demos_keep_their_stored_form(mongo: Mongo, goldens: Goldens) -> None:
