@@ -39,6 +39,22 @@ OPEN = "mutation Open($input: OpenCaseInput!) { openCase(input: $input) { __type
 ASSIGN = "mutation Give($input: AssignInput!) { assign(input: $input) { __typename } }"
 
 
+class RefusedError(RuntimeError):
+    """The application refused a request. `code` is the code of the refusal, or `ERROR` if there is none.
+
+    `seconds` is the pause that the application asked for, or None.
+    """
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        super().__init__(f"The application refused: {json.dumps(result, ensure_ascii=False)[:500]}")
+        refusals = [each for each in (result.get("data") or {}).values() if (each or {}).get("__typename") == "Refused"]
+        errors = [error.get("extensions") or {} for error in result.get("errors") or []]
+        unknown: dict[str, Any] = {"code": "ERROR"}
+        refusal = next((each for each in [*refusals, *errors] if "code" in each), unknown)
+        self.code = str(refusal["code"])
+        self.seconds: float | None = refusal.get("retryAfterSeconds")
+
+
 @dataclass
 class TrafficCount:
     """Bytes of HTTP requests and responses, headers included.
@@ -113,7 +129,7 @@ class MeasuredDevice:
                 return slots
 
     async def ask(self, operation: str, **variables: Any) -> dict[str, Any]:
-        """Return the data of an operation of the contract. Raise `RuntimeError` if it fails."""
+        """Return the data of an operation of the contract. Raise `RefusedError` if it fails."""
         return await self.post({"documentId": f"sha256:{digest(text_of(operation))}", "variables": variables})
 
     async def post(self, payload: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +141,7 @@ class MeasuredDevice:
         result = response.json()
         data: dict[str, Any] = result.get("data") or {}
         if not data or result.get("errors") or any(item.get("__typename") == "Refused" for item in data.values()):
-            raise RuntimeError(f"The application refused: {json.dumps(result, ensure_ascii=False)[:500]}")
+            raise RefusedError(result)
         request_head = _size(response.request.headers) + len("POST /graphql HTTP/1.1\r\n")
         response_head = _size(response.headers) + len("HTTP/1.1 200 OK\r\n")
         self.traffic.requests += 1
@@ -189,7 +205,7 @@ async def _submit_all(phone: MeasuredDevice, units: Sequence[str], observations:
         for number in range(observations):
             count = photos * (number + 1) // observations - photos * number // observations
             bodies = {str(_id("med")): secrets.token_bytes(64) for _ in range(count)}
-            draft = _draft(number, units[number % len(units)], bodies)
+            draft = make_draft(number, units[number % len(units)], bodies)
             ids.append(draft["id"])
             confirms = {"confirms": bool(arrived), "media": {"mediaIds": arrived}}
             for slot in await phone.sync(number + 1, submits=True, drafts={"drafts": [draft]}, **confirms):
@@ -209,7 +225,8 @@ async def _follow_up(officer: MeasuredDevice, observation_ids: Sequence[str], as
     await officer.post({"query": ASSIGN, "variables": {"input": assignment}})
 
 
-def _draft(number: int, unit: str, bodies: dict[str, bytes]) -> dict[str, Any]:
+def make_draft(number: int, unit: str, bodies: dict[str, bytes]) -> dict[str, Any]:
+    """Return the draft of an observation of that unit, with a photo for each of `bodies`, keyed by the photos' ids."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return {
         "id": _id("obs"),

@@ -1,4 +1,4 @@
-"""Measure what tests can't: the search for similar pictures among a million, and the cost of a day or week for a phone.
+"""Measure what tests can't: the search for similar pictures among a million, and the cost of phones: a day, a week, 200.
 
 The commands start their own engines in a temporary folder, and touch no installation.
 """
@@ -21,6 +21,7 @@ import typer
 from api.settings import Settings
 from schema.checks.similarity import COARSE_BITS, DETAIL_BITS, Likeness
 from schema.checks.thresholds import DEFAULTS, ThresholdKind
+from scripts.benchmarks import phones
 from scripts.benchmarks.altered_pictures import altered_copies
 from scripts.benchmarks.day_traffic import measure_day
 from scripts.benchmarks.offline_week import main
@@ -56,6 +57,7 @@ With these values, 2 of 10,000 pictures share a looked-up key. The same was meas
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 app.add_typer(main.app)
+app.add_typer(phones.app)
 
 
 @app.callback()

@@ -92,12 +92,16 @@ class Product:
 
         return self.run_on_store(load)
 
-    def start(self, **environment: str) -> str:
-        """Start the product, and return its address once it serves. Raise `StuckError` if it doesn't serve."""
+    def start(self, *options: str, **environment: str) -> str:
+        """Start the product with these options of `scripts/run`, and return its address once it serves.
+
+        Raise `StuckError` if it doesn't serve.
+        """
         log = self.folder / "product.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
         own = self.addresses.environment() | {"MINGCHA_MONGO_DATABASE": self.database, "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-P", "-m", "scripts.run", f"--data={self.folder / 'data'}", "--port=0", "--no-demo"]
+        command += options
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 command, env=inherited | own | environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
