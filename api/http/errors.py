@@ -22,13 +22,17 @@ log = structlog.get_logger(__name__)
 
 
 def extensions_of(refusal: Refusal) -> dict[str, Any]:
-    """Return the `extensions` of a refusal's GraphQL error: `code`, `nextStep`, `messageZh`, `field`."""
+    """Return the `extensions` of a refusal's GraphQL error.
+
+    They are `code`, `nextStep`, `messageZh`, `field` and, if the time is known, `retryAfterSeconds`.
+    """
+    seconds = refusal.retry_after_seconds
     return {
         "code": refusal.code.value,
         "nextStep": refusal.next_step.value,
         "messageZh": refusal.message_zh,
         "field": refusal.field,
-    }
+    } | ({} if seconds is None else {"retryAfterSeconds": seconds})
 
 
 def refusal_error(refusal: Refusal) -> dict[str, Any]:

@@ -77,7 +77,7 @@ CORE: tuple[Row, ...] = (
     ("GeoPoint", SEEN, "latitude longitude originalLatitude originalLongitude originalDatum accuracyMetres"),
     ("GeoPoint", SEEN, "altitudeMetres originalAltitudeMetres source isMock fixedAt datum problem"),
     ("PageInfo", SEEN, "hasNextPage hasPreviousPage startCursor endCursor"),
-    ("Refused", SEEN, "code message messageZh nextStep field proof"),
+    ("Refused", SEEN, "code message messageZh nextStep field proof retryAfterSeconds"),
 )
 """Rows of the types that many modules share."""
 

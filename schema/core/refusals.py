@@ -35,6 +35,7 @@ class RefusalCode(enum.Enum):
     BAD_CREDENTIALS = "BAD_CREDENTIALS"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
     SESSION_ENDED = "SESSION_ENDED"
+    SIGN_IN_TOO_OLD = "SIGN_IN_TOO_OLD"
     DEVICE_WIPED = "DEVICE_WIPED"
     BUSY = "BUSY"
     UNAVAILABLE = "UNAVAILABLE"
@@ -115,6 +116,11 @@ CATALOGUE: dict[RefusalCode, RefusalText] = {
         "登录已失效，请重新登录；手机上未提交的内容不会丢失。",
         NextStep.SIGN_IN_AGAIN,
     ),
+    RefusalCode.SIGN_IN_TOO_OLD: RefusalText(
+        "This step can't be undone. Sign in again, then repeat it within 15 minutes.",
+        "此操作不可撤销，请重新登录，并在15分钟内再次提交。",
+        NextStep.SIGN_IN_AGAIN,
+    ),
     # A phone that does not know this code asks for the password and erases nothing.
     RefusalCode.DEVICE_WIPED: RefusalText(
         "This device was signed out for good. Its data of this account must be erased.",
@@ -144,6 +150,7 @@ class Refusal(Exception):  # noqa: N818  a refusal is the domain's word; it is n
     `field` is the path of the wrong input value, such as `drafts.3.capturedAt`.
     `next_step` replaces the code's default next step, for example if a phone would drop unsent work by that default.
     `proof` is set with DEVICE_WIPED only. It proves that the order to erase comes from the server.
+    `retry_after_seconds` is set if it is known when the same request can succeed.
     No argument may contain an identity, a secret, or an error text of the database driver.
     """
 
@@ -155,8 +162,10 @@ class Refusal(Exception):  # noqa: N818  a refusal is the domain's word; it is n
         field: str | None = None,
         next_step: NextStep | None = None,
         proof: str | None = None,
+        retry_after_seconds: int | None = None,
     ) -> None:
         super().__init__(detail or CATALOGUE[code].message)
+        self.retry_after_seconds = retry_after_seconds
         self.code = code
         self.field = field
         self.proof = proof
@@ -189,6 +198,12 @@ class Refused:
         default=None,
     )
 
+    retry_after_seconds: int | None = strawberry.field(
+        description="How many seconds to wait before the request is sent again (重试前等待秒数). Null if no time is known. "
+        "Then follow `nextStep` alone.",
+        default=None,
+    )
+
     @classmethod
     def of(cls, refusal: Refusal) -> "Refused":
         return cls(
@@ -198,4 +213,5 @@ class Refused:
             next_step=refusal.next_step,
             field=refusal.field,
             proof=refusal.proof,
+            retry_after_seconds=refusal.retry_after_seconds,
         )

@@ -13,7 +13,8 @@ from tests.support.world import LIGHT, REFUSED, SCHEMA, World, new_id
 
 PASSWORD = "correct-horse-密码"
 SIGNED_IN = f"... on SignedIn {{ accessToken accessExpiresAt refreshToken refreshExpiresAt user {{ id }} }} {REFUSED}"
-SIGN_IN = f"mutation M($input: SignInInput!) {{ answer: signIn(input: $input) {{ {SIGNED_IN} }} }}"
+SIGN_IN = f"mutation M($input: SignInInput!) {{ answer: signIn(input: $input) \
+{{ {SIGNED_IN} ... on Refused {{ retryAfterSeconds }} }} }}"
 REFRESH = f"mutation M($input: RefreshSessionInput!) {{ answer: refreshSession(input: $input) {{ {SIGNED_IN} }} }}"
 SIGN_OUT = f"mutation {{ answer: signOut {{ ... on SignedOut {{ deviceId }} {REFUSED} }} }}"
 REVOKE = f"mutation M($input: RevokeDeviceInput!) {{ answer: revokeDevice(input: $input) \

@@ -163,7 +163,9 @@ def _read_root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]
 def _read_refusal(value: dict[str, Any], response: httpx.Response) -> ServerRefusedError | UnreachableError:
     refused = ServerRefusedError.read(value)
     if refused.code in TRANSIENT_CODES:
-        return UnreachableError(refused.message, refused.message_zh, seconds=retry_after(response))
+        seconds = value.get("retryAfterSeconds")
+        asked = retry_after(response) if seconds is None else float(seconds)
+        return UnreachableError(refused.message, refused.message_zh, seconds=asked)
     return refused
 
 
