@@ -31,8 +31,8 @@ async def wipe_devices(context: Context, input: WipeDevicesInput) -> WipeDevices
     )
     if user is None:
         raise Refusal(RefusalCode.NOT_FOUND, field="userId")
-    ids = [device.id for device in user.devices]
-    await context.store.sessions.end(user.id, ids, context.now)
+    with_sessions = await context.store.sessions.order_wipe(user.id, context.now, context.actor.user_id)
+    ids = list({*with_sessions, *(device.id for device in user.devices)})
     await context.store.push_tokens.delete(user.id, ids)
     last_seen_at = max((device.seen_at for device in user.devices), default=None)
     return WipeDevicesPayload(user=user, devices=len(ids), last_seen_at=last_seen_at)
@@ -48,7 +48,10 @@ async def revoke(context: Context, device_id: str, *, wipe: bool = False) -> Dev
     device = await context.store.users.revoke_device(user_id, device_id, context.now, wiped_by=wiped_by)
     if device is None:
         raise Refusal(RefusalCode.NOT_FOUND, field="deviceId")
-    await context.store.sessions.end(user_id, [device_id], context.now)
+    if wipe:
+        await context.store.sessions.order_wipe(user_id, context.now, user_id, device_id)
+    else:
+        await context.store.sessions.end(user_id, [device_id], context.now)
     await context.store.push_tokens.delete(user_id, [device_id])
     return device
 

@@ -102,11 +102,22 @@ async def refresh_session(context: Context, input: RefreshSessionInput) -> Signe
 async def _session_refusal(context: Context, used: RefreshResult, device_id: str, refresh_token: str) -> Refusal:
     """Return DEVICE_WIPED with a proof if this device must erase its data, otherwise SESSION_ENDED."""
     user = await context.store.users.by_id(used.user_id) if used.user_id and used.device_id == device_id else None
-    device = next((device for device in user.devices if device.id == device_id), None) if user else None
-    if user is None or device is None or device.wipe_ordered_at is None:
+    if user is None or not await _must_wipe(context, user, used, device_id):
         return Refusal(RefusalCode.SESSION_ENDED)
     proof = wipe_proof(user.id, device_id, refresh_token, context.keys.devices_secret)
     return Refusal(RefusalCode.DEVICE_WIPED, proof=proof)
+
+
+async def _must_wipe(context: Context, user: User, used: RefreshResult, device_id: str) -> bool:
+    """Whether the device must erase the user's data. A sign-in on the device takes an order back.
+
+    The user's document lists the newest devices. Of any other device, only its families of tokens know.
+    """
+    device = next((device for device in user.devices if device.id == device_id), None)
+    if device is not None:
+        return device.wipe_ordered_at is not None
+    ordered_at = used.wipe_ordered_at
+    return ordered_at is not None and not await context.store.sessions.has_begun_since(user.id, device_id, ordered_at)
 
 
 async def sign_out(context: Context) -> SignedOut:

@@ -7,7 +7,9 @@ can end a session.
 The document of a family has:
 - `current`: the digests of the newest tokens, which are all unused;
 - `previous`: the digest of the token that was exchanged for the current tokens;
-- `rotated_at`: when `previous` was first used.
+- `rotated_at`: when `previous` was first used;
+- `wipe_ordered_at` and `wipe_ordered_by`: when and by whom the device was ordered to erase the user's data. The user's
+  document says so too, but lists the newest devices only. The order here lasts as long as the family's tokens.
 
 When a token is used:
 
@@ -56,12 +58,13 @@ class RefreshOutcome(enum.Enum):
 class RefreshResult:
     """The outcome of using a token.
 
-    User and device are those of the token's family, or None if the family is unknown.
+    User, device and `wipe_ordered_at` are those of the token's family. They are None if the family is unknown.
     """
 
     use: RefreshOutcome
     user_id: str | None = None
     device_id: str | None = None
+    wipe_ordered_at: datetime | None = None
 
 
 class Sessions:
@@ -121,17 +124,39 @@ class Sessions:
             },
         )
         if rotated is not None:
-            return RefreshResult(RefreshOutcome.ROTATED, rotated["user_id"], rotated["device_id"])
+            return _result(RefreshOutcome.ROTATED, rotated)
         ended = await self._sessions.change_one(alive, {"$set": {"ended_at": now}})
         if ended is not None:
-            return RefreshResult(RefreshOutcome.REUSED, ended["user_id"], ended["device_id"])
-        session = await self._sessions.find_one({"_id": shown.session_id}, projection={"user_id": 1, "device_id": 1})
-        if session is None:
-            return RefreshResult(RefreshOutcome.ENDED)
-        return RefreshResult(RefreshOutcome.ENDED, session["user_id"], session["device_id"])
+            return _result(RefreshOutcome.REUSED, ended)
+        session = await self._sessions.find_one(
+            {"_id": shown.session_id}, projection={"user_id": 1, "device_id": 1, "wipe_ordered_at": 1}
+        )
+        return RefreshResult(RefreshOutcome.ENDED) if session is None else _result(RefreshOutcome.ENDED, session)
 
     async def end(self, user_id: str, device_ids: Sequence[str], now: datetime) -> None:
         """End every family of these devices of the user."""
         await self._sessions.update_many(
             {"user_id": user_id, "device_id": {"$in": list(device_ids)}, "ended_at": None}, {"$set": {"ended_at": now}}
         )
+
+    async def order_wipe(self, user_id: str, now: datetime, by: str, device_id: str | None = None) -> list[str]:
+        """End every family of the device, and order the device to erase the user's data. A first order stands.
+
+        Without `device_id`, do so for all devices of the user, also for those that the user's document no longer lists.
+        Return the ids of the devices.
+        """
+        families: Document = {"user_id": user_id} | ({} if device_id is None else {"device_id": device_id})
+        first = {"ended_at": now, "wipe_ordered_at": now, "wipe_ordered_by": {"$literal": by}}
+        changes = {name: {"$ifNull": [f"${name}", value]} for name, value in first.items()}
+        await self._sessions.update_many(families, [{"$set": changes}])
+        found = await self._sessions.aggregate([{"$match": families}, {"$group": {"_id": "$device_id"}}])
+        return [document["_id"] for document in found]
+
+    async def has_begun_since(self, user_id: str, device_id: str, at: datetime) -> bool:
+        """Whether a person has signed in on the device after this time."""
+        families: Document = {"user_id": user_id, "device_id": device_id, "began_at": {"$gt": at}}
+        return await self._sessions.find_one(families, projection={"_id": 1}) is not None
+
+
+def _result(use: RefreshOutcome, family: Document) -> RefreshResult:
+    return RefreshResult(use, family["user_id"], family["device_id"], family.get("wipe_ordered_at"))

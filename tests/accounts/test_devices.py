@@ -9,6 +9,7 @@ import pytest
 from api.accounts.key_ring import KeyRing
 from schema.access.viewers import Clearance
 from schema.accounts.sessions import wipe_proof
+from storage.accounts.users import MAX_DEVICES
 from tests.support.phone_sessions import Phone, is_ended, with_passwords
 from tests.support.world import REFUSED, World, new_id
 
@@ -89,6 +90,39 @@ async def test_only_the_wiped_device_receives_the_order_with_a_proof(house: Worl
     assert "accessToken" in await renewed(phone), "a sign-in takes the order back"
     phone.answer = before
     assert is_ended(await renewed(phone)), "and the earlier session stays ended, without an order"
+
+
+async def test_an_order_to_erase_outlives_the_list_of_devices(house: World) -> None:
+    wiped, other = await signed_in(house), await signed_in(house)
+    await other.do(REVOKE, signed_in=True, deviceId=wiped.id, wipe=True)
+    await fill_list(house)
+    for _ in range(2):
+        assert (await renewed(wiped))["code"] == "DEVICE_WIPED"
+    before = wiped.answer
+    wiped.later = timedelta(seconds=1)
+    wiped.answer = await signed_in_again(wiped)
+    await fill_list(house)
+    wiped.answer = before
+    assert is_ended(await renewed(wiped)), "the sign-in took the order back, also when the list has forgotten it"
+
+
+async def fill_list(house: World) -> None:
+    """Sign in on so many other devices that the list has none of before."""
+    for _ in range(MAX_DEVICES):
+        newest = await signed_in(house)
+    user = await house.store.users.by_id(house.people["inspector"].id)
+    assert user is not None
+    assert [device.revoked_at for device in user.devices] == [None] * MAX_DEVICES
+    assert user.devices[0].id == newest.id
+
+
+async def test_an_administrator_wipes_devices_that_the_list_no_longer_has(house: World) -> None:
+    house.people["admin"] = replace(house.people["admin"], clearances=(Clearance.IDENTITY,))
+    forgotten = await signed_in(house)
+    await fill_list(house)
+    done = (await house.ask("admin", WIPE, input={"userId": house.people["inspector"].id}))["wipeDevices"]
+    assert done["devices"] == MAX_DEVICES + 1
+    assert (await renewed(forgotten))["code"] == "DEVICE_WIPED"
 
 
 async def test_an_administrator_wipes_devices_of_users_they_may_see(house: World) -> None:

@@ -70,9 +70,9 @@ async def test_users_and_their_devices_keep_their_stored_form(records: Store, go
 
 
 async def test_sessions_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """Token families are begun, renewed, renewed again after a lost reply, and ended."""
+    """Token families are begun, renewed, renewed again after a lost reply, ended, and ordered to erase."""
     grace, until = timedelta(minutes=2), minutes(60)
-    for number in range(1, 5):
+    for number in range(1, 6):
         token = RefreshToken(fixed_id("ses", number), f"first {number}")
         await records.sessions.begin(token, fixed_id("usr", 1), fixed_id("dev", number), NOW, until)
     for number, text, at in ((2, "second", 1), (3, "second", 1), (3, "third", 2)):
@@ -83,6 +83,8 @@ async def test_sessions_keep_their_stored_form(records: Store, goldens: Goldens)
         )
         assert used.use is RefreshOutcome.ROTATED
     await records.sessions.end(fixed_id("usr", 1), [fixed_id("dev", 4)], minutes(3))
+    wiped = fixed_id("dev", 5)
+    assert await records.sessions.order_wipe(fixed_id("usr", 1), minutes(4), fixed_id("usr", 9), wiped) == [wiped]
     await goldens.check("sessions")
 
 
