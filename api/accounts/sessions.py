@@ -1,9 +1,7 @@
 """Sign in with a password (登录), renew a session with a refresh token, sign out, and change the password."""
 
 import secrets
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from math import ceil
 from typing import Annotated
 
 import strawberry
@@ -12,12 +10,12 @@ import structlog
 from api.accounts.access_tokens import AccessTokens, Bearer
 from api.accounts.device_clocks import record_clock
 from api.accounts.devices import revoke
+from api.accounts.login_attempts import compare, turn
 from api.graphql.context import Context, Info
 from api.registration import Registration
 from api.telemetry import tracing
 from schema.access.guards import mutation
 from schema.accounts import sessions
-from schema.accounts.login_attempts import Bucket, buckets_of
 from schema.accounts.sessions import (
     SECRET_BYTES,
     ChangePasswordInput,
@@ -137,12 +135,9 @@ async def change_password(context: Context, input: ChangePasswordInput) -> Chang
     user = await context.store.users.by_id(context.actor.user_id)
     if user is None or user.password_hash is None:
         raise Refusal(RefusalCode.BAD_CREDENTIALS)
-    # A person with someone else's unlocked phone must not guess faster than at the sign-in.
-    buckets = await _count_attempt(context, user.user_name, user, device_id)
-    if not await _is_right(context, buckets, user.password_hash, [input.current_password, input.new_password]):
-        raise Refusal(RefusalCode.BAD_CREDENTIALS, field="currentPassword")
-    await context.store.attempts.clear(buckets)
-    new_hash = await context.services.passwords.hash(input.new_password)
+    async with turn(context, user.user_name):
+        await _check_current_password(context, user, device_id, user.password_hash, input)
+        new_hash = await context.services.passwords.hash(input.new_password)
     changed = await context.store.users.change_password(user.id, user.password_hash, new_hash, device_id, context.now)
     if changed is None:
         raise Refusal(RefusalCode.BUSY, "The password was changed elsewhere at the same moment. Try again.")
@@ -152,49 +147,31 @@ async def change_password(context: Context, input: ChangePasswordInput) -> Chang
     return ChangePasswordPayload(devices=list(changed.devices))
 
 
-async def _is_right(context: Context, buckets: Sequence[Bucket], known_hash: str, passwords: Sequence[str]) -> bool:
-    """Whether any of `passwords` is right. If the server is too busy to compare them, the attempt does not count."""
-    try:
-        for password in passwords:
-            if (await context.services.passwords.verify(known_hash, password)).is_right:
-                return True
-    except Refusal:
-        await context.store.attempts.release(buckets)
-        raise
-    return False
+async def _check_current_password(
+    context: Context, user: User, device_id: str, known_hash: str, input: ChangePasswordInput
+) -> None:
+    """Raise `Refusal(BAD_CREDENTIALS)` unless the current password is right, or the change has been made already.
 
-
-async def _count_attempt(context: Context, name: str, user: User | None, device_id: str) -> Sequence[Bucket]:
-    """Count a sign-in attempt, before the password is compared.
-
-    Raise `Refusal(TOO_MANY_ATTEMPTS)` if too many attempts have failed.
+    A person with someone else's unlocked phone must not guess faster than at the sign-in. So each of the two passwords
+    is an attempt of its own.
     """
-    is_known = user is not None and any(device.id == device_id for device in user.devices)
-    secret = context.keys.attempts_secret
-    buckets = buckets_of(name, context.client_address, device_id if is_known else None, secret)
-    opens_at = await context.store.attempts.acquire(buckets, context.now)
-    if opens_at is not None:
-        minutes = ceil((opens_at - context.now) / timedelta(minutes=1))
-        raise Refusal(RefusalCode.TOO_MANY_ATTEMPTS, f"Too many failed attempts. Try again in {minutes} minutes.")
-    return buckets
+    for password in (input.current_password, input.new_password):
+        if (await compare(context, user.user_name, user, device_id, known_hash, password)).is_right:
+            return
+    raise Refusal(RefusalCode.BAD_CREDENTIALS, field="currentPassword")
 
 
 async def _verify_credentials(context: Context, input: SignInInput, device_id: str) -> User:
     store, name = context.store, normalize_user_name(input.user_name)
-    user = await store.users.by_user_name(name)
-    buckets = await _count_attempt(context, name, user, device_id)
-    known_hash = user.password_hash if user is not None and user.active else None
-    try:
-        verdict = await context.services.passwords.verify(known_hash, input.password)
-    except Refusal:
-        await store.attempts.release(buckets)
-        raise
-    if user is None or known_hash is None or not verdict.is_right:
-        raise Refusal(RefusalCode.BAD_CREDENTIALS)
-    await store.attempts.clear(buckets)
-    if verdict.is_outdated:
-        new_hash = await context.services.passwords.hash(input.password)
-        await store.users.renew_password_hash(user.id, known_hash, new_hash)
+    async with turn(context, name):
+        user = await store.users.by_user_name(name)
+        known_hash = user.password_hash if user is not None and user.active else None
+        verdict = await compare(context, name, user, device_id, known_hash, input.password)
+        if user is None or known_hash is None or not verdict.is_right:
+            raise Refusal(RefusalCode.BAD_CREDENTIALS)
+        if verdict.is_outdated:
+            new_hash = await context.services.passwords.hash(input.password)
+            await store.users.renew_password_hash(user.id, known_hash, new_hash)
     return user
 
 

@@ -1,6 +1,9 @@
 """Limit how many requests are in progress, and how long a request may take."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,8 +13,29 @@ from schema.core.refusals import Refusal, RefusalCode
 
 REQUEST_SECONDS = 30.0
 MAX_CONCURRENT = 256
+LOOK_SECONDS = 1.0
+"""How often a request in a queue is looked after. Its own queue bounds its wait."""
 
 log = structlog.get_logger(__name__)
+_slot: ContextVar["_Slot | None"] = ContextVar("slot", default=None)
+
+
+@contextlib.contextmanager
+def release_slot() -> Iterator[None]:
+    """Give the slot of this request to others while it does nothing but wait in a queue, which has limits of its own.
+
+    The time does not count as time of the request. At the end of the block the request takes a slot again, also if there
+    is none, because the queue lets only few go on at once.
+    """
+    slot = _slot.get()
+    if slot is None:
+        yield
+        return
+    slot.leave()
+    try:
+        yield
+    finally:
+        slot.take()
 
 
 class ConcurrencyLimitMiddleware:
@@ -23,8 +47,9 @@ class ConcurrencyLimitMiddleware:
     ever. The caller can't know whether the request took effect. So the caller sends the request again. This is safe,
     because the ids in the request are idempotency keys.
 
-    Paths in `exempt` have no limit. Paths that begin with one of `streamed` may take as long as they need, and limit
-    the number of their requests themselves.
+    A request that waits in a queue has no slot, and its time stands still: see `release_slot`. Paths in `exempt` have no
+    limit. Paths that begin with one of `streamed` may take as long as they need, and limit the number of their requests
+    themselves.
     """
 
     def __init__(
@@ -51,11 +76,12 @@ class ConcurrencyLimitMiddleware:
             await send_refusal(Refusal(RefusalCode.BUSY), 503, scope, receive, send)
             return
         response = _Response(send)
-        self.in_progress += 1
+        slot = _Slot(self)
+        _slot.set(slot)
         task = asyncio.ensure_future(self.app(scope, receive, response.send))
-        task.add_done_callback(self._release_slot)
+        task.add_done_callback(slot.end)
         try:
-            done, _ = await asyncio.wait({task}, timeout=self.seconds)
+            done = await slot.wait(task)
         except asyncio.CancelledError:
             task.cancel()  # the server is shutting down
             raise
@@ -68,8 +94,38 @@ class ConcurrencyLimitMiddleware:
             refusal = Refusal(RefusalCode.UNAVAILABLE, "This took too long. It may have worked: send it again.")
             await send_refusal(refusal, 503, scope, receive, send)
 
-    def _release_slot(self, _: asyncio.Future[None]) -> None:
-        self.in_progress -= 1
+
+class _Slot:
+    """The slot of a request. While the request waits in a queue, it has no slot, and its time stands still."""
+
+    def __init__(self, limit: ConcurrencyLimitMiddleware) -> None:
+        self._limit = limit
+        self._clock = asyncio.get_running_loop().time
+        self._deadline = self._clock() + limit.seconds
+        self._left_at: float | None = None
+        limit.in_progress += 1
+
+    async def wait(self, task: "asyncio.Future[None]") -> bool:
+        """Wait until the request ends or has used up its time. Return whether it has ended."""
+        while not task.done():
+            left = self._deadline - self._clock() if self._left_at is None else LOOK_SECONDS
+            if left <= 0:
+                return False
+            await asyncio.wait({task}, timeout=left)
+        return True
+
+    def leave(self) -> None:
+        self._left_at = self._clock()
+        self._limit.in_progress -= 1
+
+    def take(self) -> None:
+        if self._left_at is not None:
+            self._deadline += self._clock() - self._left_at
+        self._left_at = None
+        self._limit.in_progress += 1
+
+    def end(self, _: "asyncio.Future[None]") -> None:
+        self._limit.in_progress -= 1
 
 
 class _Response:

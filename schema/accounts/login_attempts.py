@@ -3,7 +3,7 @@
 import hmac
 import ipaddress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 WINDOW = timedelta(minutes=15)
 PER_NAME, PER_DEVICE, PER_ADDRESS = 10, 10, 100
@@ -19,6 +19,16 @@ class Bucket:
     key: str
     limit: int
     cleared_by_success: bool
+
+
+@dataclass(frozen=True)
+class Denial:
+    """Why a password may not be compared now.
+
+    `opens_at` is when failures are forgotten. It is None if failures leave room, and others are being compared in it.
+    """
+
+    opens_at: datetime | None
 
 
 def buckets_of(user_name: str, address: str, known_device_id: str | None, secret: bytes) -> tuple[Bucket, ...]:

@@ -1,13 +1,14 @@
 """Count login attempts in MongoDB.
 
-An attempt is counted before its password is compared. So many guesses sent at the same time can't exceed the limit.
+An attempt takes up room before its password is compared. So many guesses sent at the same time can't exceed the limit.
+Only a wrong password is counted for good.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from schema.accounts.login_attempts import WINDOW, Bucket
+from schema.accounts.login_attempts import WINDOW, Bucket, Denial
 from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
 from storage.mongodb.errors import DuplicateError
 
@@ -17,49 +18,58 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("expires_at", ASCENDING),), {"e
 class Attempts:
     """The counters of login attempts, called buckets. A bucket is one document.
 
-    It has the number of attempts `count`, and the time `expires_at` when the count starts again at 0.
+    It has the number of failures `count`, the number of attempts `open` whose password is being compared, and the time
+    `expires_at` when both start again at 0. An attempt whose process dies stays open until then.
     """
 
     def __init__(self, mongo: Mongo) -> None:
         self._attempts = mongo.collection("attempts")
 
-    async def acquire(self, buckets: Sequence[Bucket], now: datetime) -> datetime | None:
-        """Count one attempt in every bucket. If a bucket is full, count nothing and return when the bucket expires."""
-        counted: list[Bucket] = []
+    async def begin(self, buckets: Sequence[Bucket], now: datetime) -> Denial | None:
+        """Open an attempt in every bucket. If a bucket has no room, open none and say why.
+
+        End the attempt with `succeed`, `fail` or `release`.
+        """
+        opened: list[Bucket] = []
         for bucket in buckets:
-            document = await self._count(bucket, now)
+            document = await self._open(bucket, now)
             if document["refused"]:
-                await self.release(counted)
-                opens_at: datetime = document["expires_at"]
-                return opens_at
-            counted.append(bucket)
+                await self.release(opened)
+                return Denial(document["expires_at"] if document["count"] >= bucket.limit else None)
+            opened.append(bucket)
         return None
 
-    async def release(self, buckets: Sequence[Bucket]) -> None:
-        """Subtract one attempt from each bucket. Call this if the attempt did not compare a password."""
-        keys = [bucket.key for bucket in buckets]
-        await self._attempts.update_many({"_id": {"$in": keys}, "count": {"$gt": 0}}, {"$inc": {"count": -1}})
-
-    async def clear(self, buckets: Sequence[Bucket]) -> None:
-        """After a correct password, empty the person's own buckets and subtract this attempt from the other buckets."""
+    async def succeed(self, buckets: Sequence[Bucket]) -> None:
+        """End an attempt with a right password. It counts nowhere, and clears the person's own buckets of failures."""
         cleared = [bucket.key for bucket in buckets if bucket.cleared_by_success]
-        await self._attempts.delete_many({"_id": {"$in": cleared}})
-        shared = [bucket for bucket in buckets if not bucket.cleared_by_success]
-        if shared:
-            await self.release(shared)
+        await self._end(buckets, {"$cond": [{"$in": ["$_id", cleared]}, 0, "$count"]})
 
-    async def _count(self, bucket: Bucket, now: datetime) -> Document:
+    async def fail(self, buckets: Sequence[Bucket]) -> None:
+        """End an attempt with a wrong password. It counts in every bucket."""
+        await self._end(buckets, {"$add": ["$count", 1]})
+
+    async def release(self, buckets: Sequence[Bucket]) -> None:
+        """End an attempt that compared no password. It counts nowhere."""
+        await self._end(buckets, "$count")
+
+    async def _end(self, buckets: Sequence[Bucket], count: Any) -> None:
+        still_open = {"$max": [{"$subtract": [{"$ifNull": ["$open", 0]}, 1]}, 0]}
+        keys = [bucket.key for bucket in buckets]
+        await self._attempts.update_many({"_id": {"$in": keys}}, [{"$set": {"count": count, "open": still_open}}])
+
+    async def _open(self, bucket: Bucket, now: datetime) -> Document:
         # The index removes an expired bucket within about a minute. Until then its count is treated as zero.
         is_over = {"$lte": [{"$ifNull": ["$expires_at", now]}, now]}
         change: list[Document] = [
             {
                 "$set": {
                     "count": {"$cond": [is_over, 0, "$count"]},
+                    "open": {"$cond": [is_over, 0, {"$ifNull": ["$open", 0]}]},
                     "expires_at": {"$cond": [is_over, now + WINDOW, "$expires_at"]},
                 }
             },
-            {"$set": {"refused": {"$gte": ["$count", bucket.limit]}}},
-            {"$set": {"count": {"$cond": ["$refused", "$count", {"$add": ["$count", 1]}]}}},
+            {"$set": {"refused": {"$gte": [{"$add": ["$count", "$open"]}, bucket.limit]}}},
+            {"$set": {"open": {"$cond": ["$refused", "$open", {"$add": ["$open", 1]}]}}},
         ]
         while True:
             try:

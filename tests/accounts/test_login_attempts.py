@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from api.graphql.context import clock
-from schema.accounts.login_attempts import PER_ADDRESS, PER_DEVICE, PER_NAME, WINDOW, Bucket, buckets_of
+from schema.accounts.login_attempts import PER_ADDRESS, PER_DEVICE, PER_NAME, WINDOW, Bucket, Denial, buckets_of
 from storage.accounts.login_attempts import INDEXES, Attempts
 from storage.mongodb.client import Mongo
 from tests.support.world import new_id
@@ -35,7 +35,7 @@ def from_the_phone(device_id: str, address: str = "203.0.113.7") -> tuple[Bucket
 
 
 async def fail(attempts: Attempts, buckets: Sequence[Bucket], times: int, now: datetime = NOW) -> int:
-    """Return how many of `times` attempts sent at once reach the password check."""
+    """Send `times` wrong passwords at once. Return how many are compared."""
     return await through(attempts, [buckets] * times, now)
 
 
@@ -45,13 +45,27 @@ async def spray(attempts: Attempts, names: int) -> int:
 
 
 async def through(attempts: Attempts, wanted: Sequence[Sequence[Bucket]], now: datetime) -> int:
-    answers = await asyncio.gather(*(attempts.acquire(buckets, now) for buckets in wanted))
-    return answers.count(None)
+    answers = await asyncio.gather(*(attempts.begin(buckets, now) for buckets in wanted))
+    admitted = [buckets for buckets, denial in zip(wanted, answers, strict=True) if denial is None]
+    await asyncio.gather(*(attempts.fail(buckets) for buckets in admitted))
+    return len(admitted)
+
+
+async def test_right_passwords_are_never_counted(attempts: Attempts) -> None:
+    """Attempts that are compared at the same time take up room, which right passwords give back."""
+    address = Bucket("address", limit=5, cleared_by_success=False)
+    phones = [(Bucket(f"name{number}", limit=1, cleared_by_success=True), address) for number in range(6)]
+    for _ in range(2):
+        denials = await asyncio.gather(*(attempts.begin(buckets, NOW) for buckets in phones))
+        assert sorted(denials, key=str) == [Denial(opens_at=None), *[None] * 5], "not shut, only no room now"
+        admitted = [buckets for buckets, denial in zip(phones, denials, strict=True) if denial is None]
+        await asyncio.gather(*(attempts.succeed(buckets) for buckets in admitted))
+    assert await through(attempts, phones, NOW) == 5
 
 
 async def test_attempts_on_one_name_from_one_address_are_limited(attempts: Attempts) -> None:
     assert await fail(attempts, from_elsewhere(), PER_NAME + 5) == PER_NAME, "however many are sent at once"
-    assert await attempts.acquire(from_elsewhere(), NOW + timedelta(minutes=1)) == NOW + WINDOW
+    assert await attempts.begin(from_elsewhere(), NOW + timedelta(minutes=1)) == Denial(NOW + WINDOW)
     assert await fail(attempts, from_elsewhere(address="198.51.100.1"), 1) == 1, "its owner, elsewhere"
     assert await fail(attempts, from_elsewhere("li"), 1) == 1, "another, at the same place"
     later = NOW + WINDOW
@@ -61,8 +75,8 @@ async def test_attempts_on_one_name_from_one_address_are_limited(attempts: Attem
 async def test_refused_attempts_do_not_make_the_wait_longer(attempts: Attempts) -> None:
     await fail(attempts, from_elsewhere(), PER_NAME)
     for minutes in range(1, 15):
-        assert await attempts.acquire(from_elsewhere(), NOW + timedelta(minutes=minutes)) == NOW + WINDOW
-    assert await attempts.acquire(from_elsewhere(), NOW + WINDOW) is None
+        assert await attempts.begin(from_elsewhere(), NOW + timedelta(minutes=minutes)) == Denial(NOW + WINDOW)
+    assert await attempts.begin(from_elsewhere(), NOW + WINDOW) is None
 
 
 async def test_the_owners_phone_is_never_locked_by_others(attempts: Attempts) -> None:
@@ -79,7 +93,7 @@ async def test_attempts_on_many_names_from_one_address_are_limited(attempts: Att
     assert await fail(attempts, from_elsewhere("wang", "198.51.100.1"), 1) == 1
     [name] = [bucket for bucket in from_elsewhere("last") if bucket.cleared_by_success]
     await fail(attempts, from_elsewhere("last"), 50)
-    assert await attempts.acquire([name], NOW) is None, "what the address refused did not count against the name"
+    assert await attempts.begin([name], NOW) is None, "what the address refused did not count against the name"
 
 
 async def test_refused_attempts_do_not_lock_the_address_for_other_names(attempts: Attempts) -> None:
@@ -89,8 +103,8 @@ async def test_refused_attempts_do_not_lock_the_address_for_other_names(attempts
 
 async def test_a_right_password_clears_only_failures_of_its_own_name(attempts: Attempts) -> None:
     await fail(attempts, from_elsewhere(), PER_NAME - 1)
-    assert await attempts.acquire(from_elsewhere(), NOW) is None
-    await attempts.clear(from_elsewhere())
+    assert await attempts.begin(from_elsewhere(), NOW) is None
+    await attempts.succeed(from_elsewhere())
     assert await fail(attempts, from_elsewhere(), PER_NAME + 1) == PER_NAME
     left = PER_ADDRESS - (PER_NAME - 1) - PER_NAME
     assert await spray(attempts, PER_ADDRESS) == left, "or an account of one's own would buy guesses at others'"
@@ -98,7 +112,7 @@ async def test_a_right_password_clears_only_failures_of_its_own_name(attempts: A
 
 async def test_a_released_attempt_does_not_count(attempts: Attempts) -> None:
     for _ in range(PER_NAME * 3):
-        assert await attempts.acquire(from_elsewhere(), NOW) is None
+        assert await attempts.begin(from_elsewhere(), NOW) is None
         await attempts.release(from_elsewhere())
     await attempts.release(from_elsewhere())
     assert await fail(attempts, from_elsewhere(), PER_NAME * 2) == PER_NAME

@@ -1,11 +1,12 @@
-"""Test passwords: only the right one matches, the check takes as long for an unknown user, and the queue is limited."""
+"""Test passwords: only the right one matches, an unknown user costs as much, and few threads are used."""
 
+import asyncio
 import threading
 from types import SimpleNamespace
 
-import anyio
 import pytest
 from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerificationError
 
 from api.accounts.passwords import Passwords, PasswordVerdict
 from schema.core.refusals import Refusal, RefusalCode
@@ -56,39 +57,41 @@ async def test_an_unknown_user_costs_as_much_as_a_wrong_password(monkeypatch: py
     assert extract_parameters(nobodys) == extract_parameters(known)
 
 
-async def test_concurrent_hashing_and_its_queue_are_limited() -> None:
-    passwords = Passwords(cost=LIGHT, at_once=2, queue=3)
-    gate, lock, inside, most, outcomes = threading.Event(), threading.Lock(), 0, 0, list[str]()
-    refused = anyio.Event()
+async def test_hashing_uses_the_same_few_threads() -> None:
+    """Each thread that hashes keeps the memory of a hash."""
+    passwords = Passwords(cost=LIGHT, threads=2)
+    used: set[int] = set()
 
     def work() -> None:
-        nonlocal inside, most
-        with lock:
-            inside += 1
-            most = max(most, inside)
-        assert gate.wait(30)
-        with lock:
-            inside -= 1
+        used.add(threading.get_ident())
 
-    async def one() -> None:
-        try:
-            await passwords._work(work)
-        except Refusal as refusal:
-            outcomes.append(refusal.code.value)
-            if len(outcomes) == 3:
-                refused.set()
-        else:
-            outcomes.append("done")
+    for _ in range(5):
+        await asyncio.gather(*(asyncio.to_thread(int) for _ in range(8)), *(passwords._work(work) for _ in range(20)))
+    assert len(used) <= 2
 
-    async with anyio.create_task_group() as group:
-        for _ in range(8):
-            group.start_soon(one)
-        with anyio.fail_after(30):
-            await refused.wait()
-        gate.set()
-    assert sorted(outcomes) == ["BUSY"] * 3 + ["done"] * 5
-    assert most <= 2
-    with pytest.raises(Refusal) as caught:
-        await Passwords(cost=LIGHT, at_once=0, queue=0).hash("secret")
-    assert caught.value.code is RefusalCode.BUSY
-    assert await passwords.verify(None, "x") == PasswordVerdict(is_right=False), "room again"
+
+@pytest.mark.parametrize(
+    ("message", "is_busy"),
+    [
+        ("Memory allocation error", True),
+        ("Threading failure", True),
+        ("The password does not match the supplied hash", False),
+        ("Decoding failed", False),
+    ],
+)
+async def test_a_password_that_could_not_be_compared_is_not_wrong(
+    monkeypatch: pytest.MonkeyPatch, message: str, *, is_busy: bool
+) -> None:
+    passwords = Passwords(cost=LIGHT)
+    kept = await passwords.hash("secret")
+
+    def verify(hash: str, password: bytes) -> bool:
+        raise VerificationError(message)
+
+    monkeypatch.setattr(passwords, "_hasher", SimpleNamespace(verify=verify))
+    if is_busy:
+        with pytest.raises(Refusal) as caught:
+            await passwords.verify(kept, "secret")
+        assert caught.value.code is RefusalCode.BUSY
+    else:
+        assert await passwords.verify(kept, "secret") == PasswordVerdict(is_right=False)

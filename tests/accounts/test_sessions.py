@@ -181,11 +181,13 @@ async def test_a_refused_password_change_changes_nothing(house: World) -> None:
 
 
 async def test_password_change_attempts_are_limited_like_sign_ins(house: World) -> None:
+    """The server compares both passwords, because a retry after a lost reply succeeds too. So both are guesses."""
     phone = Phone(house)
     await phone.sign_in()
-    fields = {"currentPassword": "a guess", "newPassword": "another password"}
-    codes = [(await phone.do(CHANGE, signed_in=True, **fields))["code"] for _ in range(PER_DEVICE + 1)]
-    assert codes == ["BAD_CREDENTIALS"] * PER_DEVICE + ["TOO_MANY_ATTEMPTS"]
+    fields = {"currentPassword": "a guess", "newPassword": "another guess"}
+    changes = PER_DEVICE // 2
+    codes = [(await phone.do(CHANGE, signed_in=True, **fields))["code"] for _ in range(changes + 1)]
+    assert codes == ["BAD_CREDENTIALS"] * changes + ["TOO_MANY_ATTEMPTS"]
     assert (await phone.do(CHANGE, signed_in=True, currentPassword=PASSWORD, newPassword="another password"))[
         "code"
     ] == "TOO_MANY_ATTEMPTS"

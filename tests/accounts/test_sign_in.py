@@ -1,11 +1,13 @@
 """Test signing in with a password: what matches, what doesn't, and how many attempts are allowed."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from argon2 import PasswordHasher
 
+from api.accounts.fair_queue import FairQueue
 from api.accounts.passwords import Passwords
 from api.http.errors import format_errors
 from schema.accounts.login_attempts import PER_NAME
@@ -35,6 +37,7 @@ async def test_every_failed_sign_in_gets_the_same_answer_and_changes_nothing(
         "messageZh": "用户名或密码不正确。",
         "nextStep": "FIX_AND_RESEND",
         "field": None,
+        "retryAfterSeconds": None,
     }
     assert await house.snapshot() == before
     assert await house.store.mongo.collection("sessions").find({}) == []
@@ -78,6 +81,7 @@ async def test_guesses_are_limited_without_locking_the_owners_phone(house: World
     locked = await guesser.sign_in()
     assert (locked["code"], locked["nextStep"]) == ("TOO_MANY_ATTEMPTS", "RETRY_LATER")
     assert locked["message"] == "Too many failed attempts. Try again in 15 minutes."
+    assert 890 < locked["retryAfterSeconds"] <= 900
     assert "accessToken" in await owner.sign_in(), "the same person at the same address, on a known device"
     assert "accessToken" in await Phone(house, address="198.51.100.1").sign_in()
     assert (await guesser.sign_in())["code"] == "TOO_MANY_ATTEMPTS", "others' successes open nothing"
@@ -88,11 +92,22 @@ async def test_guesses_are_limited_without_locking_the_owners_phone(house: World
     assert (await Phone(house).sign_in("nobody", "x"))["code"] == "TOO_MANY_ATTEMPTS", "names there are and are not"
 
 
+async def test_a_burst_of_right_passwords_behind_one_address_signs_everybody_in(house: World) -> None:
+    """Far more attempts than may fail are made at the same moment, by the same names and from the same address."""
+    phones = [Phone(house) for _ in range(3 * PER_NAME)]
+    answers = await asyncio.gather(*(phone.sign_in(("inspector", "officer")[n % 2]) for n, phone in enumerate(phones)))
+    assert [answer for answer in answers if "accessToken" not in answer] == []
+    left = await house.store.mongo.collection("attempts").find({})
+    assert {(bucket["count"], bucket["open"]) for bucket in left} == {(0, 0)}
+
+
 async def test_a_busy_server_counts_no_attempt(house: World) -> None:
-    house.passwords = Passwords(cost=LIGHT, at_once=0, queue=0)
+    house.passwords = Passwords(cost=LIGHT, turns=FairQueue(at_once=0, limit=0))
     phone = Phone(house)
     for _ in range(PER_NAME * 2):
-        assert (await phone.sign_in())["code"] == "BUSY"
+        refused = await phone.sign_in()
+        assert (refused["code"], refused["retryAfterSeconds"]) == ("BUSY", 1)
+    assert await house.store.mongo.collection("attempts").find({}) == []
     house.passwords = Passwords(cost=LIGHT)
     assert "accessToken" in await phone.sign_in()
 

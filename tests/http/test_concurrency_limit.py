@@ -4,9 +4,10 @@ import asyncio
 
 import httpx
 import structlog
-from starlette.types import ASGIApp
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.http.concurrency_limit import ConcurrencyLimitMiddleware
+from api.http.concurrency_limit import ConcurrencyLimitMiddleware, release_slot
 from tests.support.small_schema import SECRET, serving, until
 
 
@@ -76,3 +77,41 @@ async def test_operational_paths_answer_while_the_server_is_full() -> None:
         full = await small.post("{ hello }")
         health = await small.client.get("/healthz")
     assert (full.status_code, health.status_code) == (503, 404)
+
+
+async def test_a_request_that_waits_elsewhere_leaves_its_slot_to_others() -> None:
+    waiting, go_on = asyncio.Event(), asyncio.Event()
+    limited: list[ConcurrencyLimitMiddleware] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/waits":
+            with release_slot():
+                waiting.set()
+                await go_on.wait()
+        await PlainTextResponse(str(limited[0].in_progress))(scope, receive, send)
+
+    limited.append(ConcurrencyLimitMiddleware(app, limit=1))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(limited[0]), base_url="http://test") as client:
+        first = asyncio.ensure_future(client.get("/waits"))
+        await waiting.wait()
+        assert (await client.get("/other")).text == "1"
+        go_on.set()
+        assert (await first).text == "1"
+    assert limited[0].in_progress == 0
+
+
+async def test_the_time_in_a_queue_is_not_time_of_the_request() -> None:
+    go_on = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        with release_slot():
+            await go_on.wait()
+        await PlainTextResponse("done")(scope, receive, send)
+
+    limited = ConcurrencyLimitMiddleware(app, limit=1, seconds=0.02)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(limited), base_url="http://test") as client:
+        waiting = asyncio.ensure_future(client.get("/"))
+        done, _ = await asyncio.wait({waiting}, timeout=0.1)
+        assert not done
+        go_on.set()
+        assert (await waiting).text == "done"

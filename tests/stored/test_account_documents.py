@@ -4,7 +4,7 @@ from datetime import timedelta, timezone
 
 from schema.access.viewers import Clearance, Role
 from schema.accounts.device_clocks import ClockReading, DeviceClockInput, compare_clock
-from schema.accounts.login_attempts import Bucket, buckets_of
+from schema.accounts.login_attempts import Bucket, Denial, buckets_of
 from schema.accounts.sessions import RefreshToken
 from schema.accounts.users import Device, User
 from schema.core.pagination import Page
@@ -94,8 +94,9 @@ async def test_login_attempts_keep_their_stored_form(records: Store, goldens: Go
     known = buckets_of("inspector", "203.0.113.7", fixed_id("dev", 1), b"a secret")
     full = (Bucket("full", limit=1, cleared_by_success=True),)
     for buckets in (elsewhere, known, full):
-        assert await records.attempts.acquire(buckets, NOW) is None
-    assert await records.attempts.acquire(full, minutes(1)) == minutes(15)
+        assert await records.attempts.begin(buckets, NOW) is None
+    await records.attempts.fail(full)
+    assert await records.attempts.begin(full, minutes(1)) == Denial(minutes(15))
     await records.attempts.release(known)
     await goldens.check("attempts")
 
