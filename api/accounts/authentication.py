@@ -1,6 +1,6 @@
 """Authenticate a request: find its viewer from the Authorization header, with one read of the user's document."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from api.accounts.access_tokens import LEEWAY_SECONDS, AccessTokens, expiry_of
@@ -77,11 +77,12 @@ class Authenticator:
         return as_viewer(user, device_id) if may_act else None
 
     async def _provider_viewer(self, provider: ProviderTokens, token: str, now: datetime) -> Viewer:
-        user = await self.users.by_subject(await provider.subject(token, now))
+        person = await provider.identify(token, now)
+        user = await self.users.by_subject(person.subject)
         if user is None:
             # Not FORBIDDEN: a phone would then discard its queue instead of waiting until the account exists.
             raise Refusal(RefusalCode.UNAUTHENTICATED, "The identity provider knows you, but this service does not.")
-        return as_viewer(user, None)
+        return replace(as_viewer(user, None), signed_in_at=person.signed_in_at)
 
 
 def _valid_until(token: str) -> datetime:
@@ -89,6 +90,7 @@ def _valid_until(token: str) -> datetime:
 
 
 def as_viewer(user: User, device_id: str | None) -> Viewer:
+    device = next((device for device in user.devices if device.id == device_id), None)
     return Viewer(
         user_id=user.id,
         roles=frozenset(user.roles),
@@ -97,4 +99,5 @@ def as_viewer(user: User, device_id: str | None) -> Viewer:
         office_path=user.office_path,
         clearances=frozenset(user.clearances),
         device_id=device_id,
+        signed_in_at=device.signed_in_at if device else None,
     )

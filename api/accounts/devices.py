@@ -6,7 +6,7 @@ import strawberry
 
 from api.graphql.context import Context, Info
 from api.registration import Registration
-from schema.access.guards import mutation
+from schema.access.guards import check_fresh_sign_in, mutation
 from schema.accounts.sessions import RevokeDeviceInput, RevokeDevicePayload, WipeDevicesInput, WipeDevicesPayload
 from schema.accounts.users import Device
 from schema.core.ids import validate_id
@@ -15,8 +15,14 @@ from storage.access.visibility import staff
 
 
 async def revoke_device(context: Context, input: RevokeDeviceInput) -> RevokeDevicePayload:
-    """Sign out one of the actor's own devices. Repeating this is safe. Raise `Refusal(NOT_FOUND)` for other devices."""
+    """Sign out one of the actor's own devices. Repeating this is safe.
+
+    Raise `Refusal(NOT_FOUND)` for other devices, `Refusal(SIGN_IN_TOO_OLD)` if the device must erase its data and the
+    actor has not just signed in.
+    """
     device_id = validate_id(input.device_id, "dev", field="deviceId")
+    if input.wipe:
+        check_fresh_sign_in(context)
     return RevokeDevicePayload(device=await revoke(context, device_id, wipe=input.wipe))
 
 

@@ -6,7 +6,7 @@ With such a provider, people sign in there, and Mingcha is only a resource serve
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
@@ -72,6 +72,17 @@ class _Keys:
         return fitting[0] if len(fitting) == 1 else None
 
 
+@dataclass(frozen=True)
+class ProviderIdentity:
+    """The person that a token of the provider names.
+
+    `signed_in_at` is when the person signed in there (claim `auth_time`), or None if the provider does not say so.
+    """
+
+    subject: str
+    signed_in_at: datetime | None
+
+
 class ProviderTokens:
     """Verify the tokens that one issuer makes for one audience.
 
@@ -92,8 +103,8 @@ class ProviderTokens:
         self._tried_at: datetime | None = None
         self._fetching = anyio.Lock()
 
-    async def subject(self, token: str, now: datetime) -> str:
-        """Return the token's subject.
+    async def identify(self, token: str, now: datetime) -> ProviderIdentity:
+        """Return the person that the token names.
 
         Raise `Refusal(UNAUTHENTICATED)` if the token is invalid, `Refusal(UNAVAILABLE)` if the provider's keys can't be
         fetched.
@@ -121,7 +132,7 @@ class ProviderTokens:
         subject = claims.get(self._subject_claim)
         if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_LENGTH:
             raise _refuse("subject")
-        return subject
+        return ProviderIdentity(subject, _sign_in_time(claims, now))
 
     async def _key(self, id: str | None, algorithm: str, now: datetime) -> Key:
         keys = self._keys
@@ -216,6 +227,15 @@ def _is_id_token(claims: Mapping[str, Any]) -> bool:
     if any(name in claims for name in ("at_hash", "c_hash", "s_hash")):
         return True
     return "nonce" in claims and not any(name in claims for name in ("scope", "scp", "client_id"))
+
+
+def _sign_in_time(claims: Mapping[str, Any], now: datetime) -> datetime | None:
+    """Return when the person signed in at the provider (claim `auth_time`, RFC 9068). A time in the future is no time."""
+    seconds = claims.get("auth_time")
+    latest = now.timestamp() + LEEWAY_SECONDS
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= latest:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _refuse(reason: str) -> Refusal:

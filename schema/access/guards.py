@@ -5,18 +5,21 @@ A sensitive field of a visible record returns null.
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 
 import strawberry
 from strawberry.extensions import FieldExtension
 
-from schema.access.permissions import OUTBOX
+from schema.access.permissions import IRREVERSIBLE, OUTBOX
 from schema.access.viewers import Owner
-from schema.core.context import Info
+from schema.core.context import Context, Info
 from schema.core.refusals import Refusal, RefusalCode, Refused
 
 Resolve = Callable[..., Awaitable[Any]]
+FRESH_SIGN_IN = timedelta(minutes=15)
+"""How long after a sign-in a person may take steps that can't be undone. It is the time of one sitting at the screen."""
 
 
 def check_permit(info: Info) -> None:
@@ -24,6 +27,7 @@ def check_permit(info: Info) -> None:
 
     Raise `Refusal(LEVEL_TOO_OLD)` if the phone's contract level is too old and the field is not in `OUTBOX`.
     Raise `Refusal(UNAUTHENTICATED | SESSION_ENDED | FORBIDDEN)` if the field's permit does not admit the viewer.
+    Raise `Refusal(SIGN_IN_TOO_OLD)` if the field is in `IRREVERSIBLE` and the viewer has not just signed in.
     """
     viewer, field = info.context.viewer, f"{info.path.typename}.{info.field_name}"
     if info.context.outdated and field not in OUTBOX:
@@ -32,6 +36,15 @@ def check_permit(info: Info) -> None:
         if viewer is None:
             raise info.context.denial or Refusal(RefusalCode.UNAUTHENTICATED)
         raise Refusal(RefusalCode.FORBIDDEN)
+    if field in IRREVERSIBLE:
+        check_fresh_sign_in(info.context)
+
+
+def check_fresh_sign_in(context: Context) -> None:
+    """Raise `Refusal(SIGN_IN_TOO_OLD)` unless the viewer has proved who they are within `FRESH_SIGN_IN`."""
+    viewer = context.viewer
+    if viewer is not None and not viewer.has_signed_in_since(context.now - FRESH_SIGN_IN):
+        raise Refusal(RefusalCode.SIGN_IN_TOO_OLD)
 
 
 class RequirePermission(FieldExtension):

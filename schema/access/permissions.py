@@ -69,6 +69,22 @@ OUTBOX = frozenset(
 )
 """Mutations that phones of every contract level may call, because even an outdated app must send its unsent work."""
 
+IRREVERSIBLE = frozenset(
+    f"Mutation.{name}"
+    for name in (
+        "wipeDevices",
+        "approveRedaction",
+        "registerWebhook",
+        "rotateWebhookSecret",
+        "removeWebhook",
+    )
+)
+"""Mutations that no later call takes back: they erase something, or let something out of the system.
+
+They need a sign-in of the last minutes, because a stolen access token alone must not be enough. So does `revokeDevice`
+with `wipe`. Every other mutation adds something, or can be taken back by another mutation or by a new sign-in.
+"""
+
 Row = tuple[str, Permit, str]
 """A type of the SDL, a permit, and the names of the fields that need the permit, separated by blanks."""
 

@@ -2,7 +2,8 @@
 
 import enum
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import strawberry
 
@@ -68,7 +69,8 @@ class Viewer:
     """The signed-in person behind a request.
 
     `scopes` holds the path of each unit in whose subtree the person works. `office_id` and `office_path` are the id and
-    the path of the person's office, or None.
+    the path of the person's office, or None. `signed_in_at` is when the person last proved who they are, by a password or
+    at the identity provider. It is None if that is not known, and is no part of who the viewer is.
     """
 
     user_id: str
@@ -78,6 +80,10 @@ class Viewer:
     office_path: str | None
     clearances: frozenset[Clearance]
     device_id: str | None
+    signed_in_at: datetime | None = field(default=None, compare=False)
+
+    def has_signed_in_since(self, at: datetime) -> bool:
+        return self.signed_in_at is not None and self.signed_in_at >= at
 
     @property
     def capacity(self) -> Capacity:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -50,6 +51,11 @@ async def test_an_identity_providers_tokens_replace_our_own(house: World) -> Non
             authenticator = Authenticator(house.store.users, AccessTokens(house.keys, 600), tokens)
             viewer = await authenticator.viewer_of(f"Bearer {provider_token()}", NOW)
             assert viewer == replace(house.viewer("officer"), device_id=None)
+            assert viewer.signed_in_at is None
+            an_hour_ago = int(NOW.timestamp()) - 3600
+            viewer = await authenticator.viewer_of(f"Bearer {provider_token(auth_time=an_hour_ago)}", NOW)
+            assert viewer is not None
+            assert viewer.signed_in_at == NOW.replace(microsecond=0) - timedelta(hours=1)
             phone = Phone(house)
             await phone.sign_in()
             stranger = provider_token(sub="u-2")

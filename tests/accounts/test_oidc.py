@@ -49,20 +49,29 @@ def unsigned(**header: str) -> str:
     return f"{letters(json.dumps(header).encode())}.{provider_token().split('.')[1]}"
 
 
+async def subject_of(tokens: ProviderTokens, text: str, now: datetime) -> str:
+    return (await tokens.identify(text, now)).subject
+
+
 async def refused(
     tokens: ProviderTokens, text: str, now: datetime = NOW, code: RefusalCode = RefusalCode.UNAUTHENTICATED
 ) -> bool:
     with pytest.raises(Refusal) as caught:
-        await tokens.subject(text, now)
+        await subject_of(tokens, text, now)
     assert caught.value.code is code
     return True
 
 
+@pytest.mark.parametrize("auth_time", [True, "1795136700", [1], -1, 4e9, 1e300])
+async def test_an_impossible_time_of_sign_in_counts_as_none(tokens: ProviderTokens, auth_time: object) -> None:
+    assert (await tokens.identify(provider_token(auth_time=auth_time), NOW)).signed_in_at is None
+
+
 @pytest.mark.parametrize("name", sorted(KEYS))
 async def test_the_providers_tokens_are_accepted_until_they_expire(tokens: ProviderTokens, name: str) -> None:
-    assert await tokens.subject(provider_token(name), NOW) == "u-1"
-    assert await tokens.subject(provider_token(name, aud=["other", AUDIENCE]), NOW) == "u-1"
-    assert await tokens.subject(provider_token(name), NOW + timedelta(seconds=329)) == "u-1"
+    assert await subject_of(tokens, provider_token(name), NOW) == "u-1"
+    assert await subject_of(tokens, provider_token(name, aud=["other", AUDIENCE]), NOW) == "u-1"
+    assert await subject_of(tokens, provider_token(name), NOW + timedelta(seconds=329)) == "u-1"
     assert await refused(tokens, provider_token(name), NOW + timedelta(seconds=330))
 
 
@@ -72,7 +81,7 @@ async def test_the_old_algorithm_name_eddsa_is_accepted_without_a_warning(
     private = ED.private_key
     assert isinstance(private, Ed25519PrivateKey)
     text = unsigned(alg="EdDSA", kid="ed")
-    assert await tokens.subject(f"{text}.{letters(private.sign(text.encode()))}", NOW) == "u-1"
+    assert await subject_of(tokens, f"{text}.{letters(private.sign(text.encode()))}", NOW) == "u-1"
     assert not recwarn.list
 
 
@@ -132,19 +141,21 @@ async def test_one_key_needs_no_id(
     public = dict(KEYS[name].as_dict(private=False))
     provider.keys = [public if published else {key: value for key, value in public.items() if key != "kid"}]
     header = {} if stated else {"kid": None}
-    assert await tokens.subject(provider_token(name, header=header), NOW) == "u-1"
+    assert await subject_of(tokens, provider_token(name, header=header), NOW) == "u-1"
     stranger = STRANGERS[name]
     assert await refused(tokens, provider_token(name, key=stranger, header=header))
     assert provider.asked == 1
 
 
 async def test_without_an_id_the_key_must_be_the_only_one_that_fits(tokens: ProviderTokens, provider: Provider) -> None:
-    assert await tokens.subject(provider_token(header={"kid": None}), NOW) == "u-1", "the only RSA key of three keys"
+    assert await subject_of(tokens, provider_token(header={"kid": None}), NOW) == "u-1", (
+        "the only RSA key of three keys"
+    )
     other = RSAKey.generate_key(2048, {"kid": "other"})
     provider.keys.append(dict(other.as_dict(private=False)))
     later = NOW + FRESH + timedelta(seconds=1)
     assert await refused(tokens, provider_token(header={"kid": None}, exp=4e9), later)
-    assert await tokens.subject(provider_token(exp=4e9), later) == "u-1"
+    assert await subject_of(tokens, provider_token(exp=4e9), later) == "u-1"
 
 
 @pytest.mark.parametrize(
@@ -165,11 +176,11 @@ async def test_an_id_token_is_refused_and_an_access_token_admitted(
     tokens: ProviderTokens, claims: dict[str, Any], admitted: bool
 ) -> None:
     if admitted:
-        assert await tokens.subject(provider_token(**claims), NOW) == "u-1"
+        assert await subject_of(tokens, provider_token(**claims), NOW) == "u-1"
     else:
         assert await refused(tokens, provider_token(**claims))
         assert await refused(tokens, provider_token(header={"typ": "JWT"}, **claims))
-        assert await tokens.subject(provider_token(header={"typ": "at+jwt"}, **claims), NOW) == "u-1"
+        assert await subject_of(tokens, provider_token(header={"typ": "at+jwt"}, **claims), NOW) == "u-1"
 
 
 async def test_the_log_says_why_a_token_is_refused_without_its_content(tokens: ProviderTokens) -> None:
@@ -194,7 +205,7 @@ async def test_unusable_published_keys_are_ignored(tokens: ProviderTokens, provi
         {"kty": 7, "kid": 7},
         *provider.keys,
     ]
-    assert await tokens.subject(provider_token(), NOW) == "u-1"
+    assert await subject_of(tokens, provider_token(), NOW) == "u-1"
     text = unsigned(alg="HS256", kid="oct")
     mac = hmac.digest(symmetric.raw_value, text.encode(), "sha256")
     assert await refused(tokens, f"{text}.{letters(mac)}")
@@ -211,14 +222,14 @@ async def test_short_rsa_keys_are_ignored(tokens: ProviderTokens, provider: Prov
 async def test_a_new_key_is_fetched_and_unknown_key_ids_do_not_flood_the_provider(
     tokens: ProviderTokens, provider: Provider
 ) -> None:
-    assert await tokens.subject(provider_token(), NOW) == "u-1"
+    assert await subject_of(tokens, provider_token(), NOW) == "u-1"
     new = RSAKey.generate_key(2048, {"kid": "new"})
     provider.keys.append(dict(new.as_dict(private=False)))
     for _ in range(20):
         assert await refused(tokens, provider_token(key=new, header={"kid": "new"})), "asked a moment ago"
     assert provider.asked == 1
     later = NOW + REFETCH_AFTER
-    assert await tokens.subject(provider_token(key=new, header={"kid": "new"}), later) == "u-1"
+    assert await subject_of(tokens, provider_token(key=new, header={"kid": "new"}), later) == "u-1"
     assert await refused(tokens, provider_token(header={"kid": "invented"}), later)
     assert provider.asked == 2
 
@@ -226,18 +237,18 @@ async def test_a_new_key_is_fetched_and_unknown_key_ids_do_not_flood_the_provide
 async def test_a_withdrawn_key_is_refused_once_the_cached_set_is_stale(
     tokens: ProviderTokens, provider: Provider
 ) -> None:
-    assert await tokens.subject(provider_token(exp=4e9), NOW) == "u-1"
+    assert await subject_of(tokens, provider_token(exp=4e9), NOW) == "u-1"
     provider.keys = [key for key in provider.keys if key["kid"] != "rsa"]
-    assert await tokens.subject(provider_token(exp=4e9), NOW + FRESH) == "u-1"
+    assert await subject_of(tokens, provider_token(exp=4e9), NOW + FRESH) == "u-1"
     assert await refused(tokens, provider_token(exp=4e9), NOW + FRESH + timedelta(seconds=1))
 
 
 async def test_cached_keys_stay_usable_during_a_provider_outage_of_a_day(
     tokens: ProviderTokens, provider: Provider
 ) -> None:
-    assert await tokens.subject(provider_token(exp=4e9), NOW) == "u-1"
+    assert await subject_of(tokens, provider_token(exp=4e9), NOW) == "u-1"
     provider.stop()
-    assert await tokens.subject(provider_token(exp=4e9), NOW + USABLE) == "u-1"
+    assert await subject_of(tokens, provider_token(exp=4e9), NOW + USABLE) == "u-1"
     late = NOW + USABLE + timedelta(seconds=31)
     assert await refused(tokens, provider_token(exp=4e9), late, RefusalCode.UNAVAILABLE)
 
@@ -254,14 +265,14 @@ async def test_an_invalid_key_set_counts_as_an_outage(
     assert await refused(tokens, provider_token(), NOW, RefusalCode.UNAVAILABLE)
     provider.status, provider.body = 200, b""
     assert await refused(tokens, provider_token(), NOW + timedelta(seconds=29), RefusalCode.UNAVAILABLE)
-    assert await tokens.subject(provider_token(), NOW + REFETCH_AFTER) == "u-1"
+    assert await subject_of(tokens, provider_token(), NOW + REFETCH_AFTER) == "u-1"
     assert provider.asked == 2
 
 
 async def test_concurrent_requests_fetch_the_keys_once(tokens: ProviderTokens, provider: Provider) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(20):
-            group.start_soon(tokens.subject, provider_token(), NOW)
+            group.start_soon(tokens.identify, provider_token(), NOW)
     assert provider.asked == 1
 
 
@@ -270,5 +281,5 @@ async def test_the_subject_can_come_from_another_claim(provider: Provider) -> No
         tokens = ProviderTokens(
             issuer=ISSUER, audience=AUDIENCE, jwks_url=provider.url, subject_claim="employee", client=client
         )
-        assert await tokens.subject(provider_token(employee="e-7"), NOW) == "e-7"
+        assert await subject_of(tokens, provider_token(employee="e-7"), NOW) == "e-7"
         assert await refused(tokens, provider_token())

@@ -138,6 +138,7 @@ class World:
             office_path=user.office_path,
             clearances=frozenset(user.clearances),
             device_id=self.devices.setdefault(name, new_id("dev")),
+            signed_in_at=clock(),
         )
 
     def context(self, name: str | None, *, later: timedelta = timedelta()) -> Context:
