@@ -50,11 +50,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     goldens = parser.getgroup("goldens", "the stored documents of tests/stored/goldens")
     goldens.addoption("--record-goldens", action="store_true", help="write the goldens as documents are stored now")
     replay = parser.getgroup("replay", "the office of tests/fieldwork/test_replay.py")
-    replay.addoption(
-        "--replay-cases", type=int, default=20, metavar="N", help="cases of the replayed day, a multiple of 10"
-    )
+    replay.addoption("--replay-cases", type=int, default=20, metavar="N", help="cases of the day, a multiple of 10")
     storms = parser.getgroup("storms", "the phones of tests/phone/test_state_machine.py, and generated documents")
     storms.addoption("--documents", type=int, default=120, metavar="N", help="number of documents to draw")
+    storms.addoption("--operations", type=int, metavar="N", help="examples of each operation for each role")
     storms.addoption("--documents-seed", type=int, default=9, metavar="SEED", help="seed of the draws")
     storms.addoption("--phone-steps", type=int, default=20, metavar="N", help="steps of a phone in a storm")
 

@@ -21,6 +21,8 @@ from graphql import (
     is_required_argument,
 )
 
+from tests.support.value_generator import ValueGenerator
+
 LEVELS = (4, 5, 6, 7, 8, 12)
 """Levels of a document. Shallow ones pass the estimate more often, and deep ones multiply."""
 HEAVY = ("case", "cases", "flags", "node", "observation", "observations")
@@ -48,6 +50,21 @@ class DocumentGenerator:
         names = self._draw.sample(roots, self._draw.choice((1, 1, 2, 5)))
         fields = [text for name in names if (text := self._field(query, name, 1))]
         return "{ " + " ".join(fields or ["__typename"]) + " }"
+
+    def operation(self, keyword: str, name: str, values: ValueGenerator) -> tuple[str, dict[str, Any]]:
+        """Return a query or mutation of one root field, and variables for all its arguments."""
+        root = self._schema.query_type if keyword == "query" else self._schema.mutation_type
+        assert root
+        field = root.fields[name]
+        self._left, self._levels, self._aliases = 40, 4, 25
+        variables = {
+            f"v{at}": values.value(argument.type, key) for at, (key, argument) in enumerate(field.args.items())
+        }
+        declared = ", ".join(f"$v{at}: {argument.type}" for at, argument in enumerate(field.args.values()))
+        passed = ", ".join(f"{key}: $v{at}" for at, key in enumerate(field.args))
+        head = f"{keyword}({declared}) {{ {name}({passed})" if declared else f"{keyword} {{ {name}"
+        type_ = get_named_type(field.type)
+        return f"{head} {{ {self._selection(type_, 2)} }} }}" if is_composite_type(type_) else f"{head} }}", variables
 
     def _field(self, parent: Any, name: str, level: int) -> str:
         field: GraphQLField = parent.fields[name]

@@ -1,0 +1,57 @@
+"""Call every query and mutation as every role, with generated input. No answer may be an error of our own.
+
+The draws depend on the seed alone, but for the ids. `--operations N` and `--documents-seed SEED` search longer, or elsewhere.
+"""
+
+import random
+
+import pytest
+import structlog.testing
+
+from api.http.errors import format_errors
+from tests.support.document_generator import DocumentGenerator
+from tests.support.sdl import roots
+from tests.support.value_generator import ValueGenerator
+from tests.support.ways_of_seeing import see
+from tests.support.world import SCHEMA, World
+
+ROLES = ("inspector", "monitor", "supervisor", "officer", "liaison", "admin", None)
+"""One person of each role, and a stranger."""
+
+
+async def ids_of(world: World) -> dict[str, list[str]]:
+    """Fill the world, and return ids by their prefix."""
+    cases = [await see(world, way) for way in ("scope", "accepted")]
+    own = await world.open_case("officer")
+    return {
+        "obs": [id for seen in cases for id in (*seen.evidence, seen.spare, seen.own)],
+        "med": [seen.photo for seen in cases],
+        "cas": [own["id"], *(seen.case for seen in cases)],
+        "asg": [id for seen in cases for id in (seen.assignment, seen.offer)],
+        "red": [seen.redaction for seen in cases],
+        "flg": [seen.flag for seen in cases],
+        "pnt": [str(world.point.id)] if world.point else [],
+        "unt": [str(unit.id) for unit in world.units.values()],
+        "usr": [str(user.id) for user in world.people.values()],
+    }
+
+
+async def test_no_operation_answers_any_role_with_an_error_of_our_own(
+    world: World, request: pytest.FixtureRequest
+) -> None:
+    count, seed = request.config.getoption("--operations"), request.config.getoption("--documents-seed")
+    draw = random.Random(seed)  # noqa: S311
+    ids = await ids_of(world)
+    documents, values = DocumentGenerator(SCHEMA._schema, ids, draw), ValueGenerator(ids, draw)
+    answered = 0
+    for keyword in ("query", "mutation"):
+        for name in roots(keyword.capitalize()):
+            for role in ROLES * count if count else draw.choices(ROLES, k=2):
+                text, variables = documents.operation(keyword, name, values)
+                with structlog.testing.capture_logs() as logs:
+                    result = await SCHEMA.execute(text, variables, context_value=world.context(role))
+                    shown = format_errors(result.errors or [])
+                faults = [entry for entry in logs if entry["event"] == "fault"]
+                assert not faults, f"seed {seed}, {role}: {text} {variables}: {faults[0]}"
+                answered += not shown
+    assert answered > 0
