@@ -16,6 +16,7 @@ from storage.checks.thresholds import Thresholds
 from storage.fieldwork.observations import Observations
 from storage.media.media import MediaRecords
 from storage.mongodb.client import Mongo
+from storage.mongodb.database_clock import DatabaseClock
 from storage.notifications.push_tokens import PushTokens
 from storage.notifications.record_events import RecordEvents
 from storage.notifications.webhooks import Webhooks
@@ -29,8 +30,11 @@ from storage.sync.changes import Changes
 
 
 class Store:
-    def __init__(self, mongo: Mongo, objects: ObjectStore) -> None:
+    """All kinds of records. `database_clock` hears the heartbeats of `mongo`; without one, clocks aren't compared."""
+
+    def __init__(self, mongo: Mongo, objects: ObjectStore, database_clock: DatabaseClock | None = None) -> None:
         self.mongo = mongo
+        self.database_clock = database_clock or DatabaseClock()
         self.objects = objects
         self.units = Units(mongo)
         self.monitoring_points = MonitoringPoints(mongo)

@@ -106,6 +106,7 @@ class PackEndpoint:
         if viewer is None:
             raise Refusal(RefusalCode.NOT_FOUND)
         context = self.context_for(viewer, now)
+        context.check_clock()
         record = await nodes.find_node(context, address.id)
         if not isinstance(record, Case | Observation):
             raise Refusal(RefusalCode.NOT_FOUND)

@@ -107,6 +107,10 @@ class Context:
             raise Refusal(RefusalCode.UNAUTHENTICATED)
         return self.viewer
 
+    def check_clock(self) -> None:
+        """Raise `Refusal(UNAVAILABLE)` if this machine's clock differs too much from the database's."""
+        self.store.database_clock.check()
+
     def clear_loaded(self) -> None:
         """Forget all loaded records, so that the next read sees what this request has written."""
         for name in ("load", "visible"):

@@ -23,7 +23,7 @@ from api.notifications.subscription_session import StreamQuota, SubscriptionServ
 from api.notifications.subscription_stream import SubscriptionStream
 from api.server.bucket_setup import BucketSetup
 from api.server.graphql_schema import build_schema
-from api.server.health import Readiness, database, free_space, object_store, signing_key
+from api.server.health import Readiness, database, free_space, object_store, server_clock, signing_key
 from api.server.routes import build_web_app
 from api.server.services import open_services
 from api.settings import SettingError, Settings
@@ -86,6 +86,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
         object_store(used_store.objects.check_bucket),
         free_space(settings.data, needed=(settings.data / "engines").is_dir()),
         signing_key(lambda: keys.signing),
+        server_clock(used_store.database_clock),
     ]
     schema = build_schema(settings)
 

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from api.http import responses
 from api.http.operator_access import is_operator
+from storage.mongodb.database_clock import MAX_SECONDS, DatabaseClock
 from storage.s3.bucket_rules import BucketFinding as Feature
 
 PROBE_SECONDS = 2.0
@@ -185,6 +186,20 @@ def free_space(folder: Path, min_bytes: int = MIN_FREE_BYTES, *, needed: bool = 
         return f"{free // MIB} MiB free where the data lies."
 
     return Probe("disk", ask, needed)
+
+
+def server_clock(compared: DatabaseClock) -> Probe:
+    """Return the probe of this machine's clock, which is compared with the database's by the driver's heartbeats."""
+
+    async def ask() -> str:
+        if not compared.is_right:
+            raise PartDownError(
+                f"The clock is {compared.describe()}. Beyond {MAX_SECONDS:g} s nothing is signed or stored."
+            )
+        advice = "" if compared.is_near else " Set it right: this machine should keep time by NTP."
+        return f"The clock is {compared.describe()}.{advice}"
+
+    return Probe("clock", ask)
 
 
 def signing_key(check: Callable[[], object]) -> Probe:

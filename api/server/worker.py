@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
+from typing import TypeVar
 
 import anyio
 import structlog
@@ -26,6 +27,7 @@ from storage.processes.scratch_folders import scratch_folder
 from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -42,12 +44,26 @@ async def run_worker(
             tasks.start_soon(BucketSetup(store.objects, settings).run)
             for job in jobs:
                 if isinstance(job, Job):
-                    tasks.start_soon(_repeat, metrics, work, job.kind, await job.start(resources), job.seconds)
+                    piece = _while_clock_is_right(store, await job.start(resources))
+                    tasks.start_soon(_repeat, metrics, work, job.kind, piece, job.seconds)
                 else:
                     wakeup = Wakeup()
                     listen = partial(_listen, job.changes(store), wakeup)
                     tasks.start_soon(_repeat, metrics, work, "listen", listen, 1.0)
-                    tasks.start_soon(_work_through, work, job.kind, await job.start(resources), wakeup)
+                    piece_of_queue = _while_clock_is_right(store, await job.start(resources))
+                    tasks.start_soon(_work_through, work, job.kind, piece_of_queue, wakeup)
+
+
+def _while_clock_is_right(store: Store, piece: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T | bool]]:
+    """Return a function that does the piece, or returns False while this machine's clock is wrong.
+
+    Deadlines would pass by a wrong clock, and wrong times would be stored.
+    """
+
+    async def do() -> T | bool:
+        return await piece() if store.database_clock.is_right else False
+
+    return do
 
 
 async def _work_through(

@@ -56,7 +56,7 @@ class RequirePermission(FieldExtension):
 
 
 class RequirePermissionOrRefuse(FieldExtension):
-    """Check the permit of a mutation.
+    """Check the permit of a mutation, and that this machine's clock may be used for what the mutation stores.
 
     Every refusal is returned as `Refused`, also a refusal that the mutation itself raises.
     """
@@ -64,6 +64,7 @@ class RequirePermissionOrRefuse(FieldExtension):
     async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
         try:
             check_permit(info)
+            info.context.check_clock()
             info.context.clear_loaded()  # an earlier mutation of the same document may have changed loaded records
             return await next_(source, info, **arguments)
         except Refusal as refusal:

@@ -69,6 +69,9 @@ class Context(Protocol):
     def now(self) -> datetime:
         """The time of the request. It is read once, so that all writes of a request have the same time."""
 
+    def check_clock(self) -> None:
+        """Raise `Refusal(UNAVAILABLE)` if this machine's clock is too wrong for a time to be stored or signed."""
+
     @property
     def permits(self) -> "Mapping[str, Permit]":
         """The permit of each `Type.field`: who may call or read the field."""

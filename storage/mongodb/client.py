@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 ASCENDING, DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 CommandListener = monitoring.CommandListener
+HeartbeatListener = monitoring.ServerHeartbeatListener
+Heartbeat = Any
+"""An event of a `HeartbeatListener`."""
 UNKNOWN_RESULT = "UnknownTransactionCommitResult"
 TRANSIENT = ("TransientTransactionError", UNKNOWN_RESULT)
 COMMIT_SECONDS = 20.0
@@ -216,7 +219,7 @@ class Mongo:
         database: str,
         *,
         driver: str = "motor",
-        listeners: Sequence[monitoring.CommandListener] = (),
+        listeners: Sequence[CommandListener | HeartbeatListener] = (),
         timeout_seconds: float = 10,
     ) -> None:
         clients: dict[str, Callable[..., Any]] = {"motor": AsyncIOMotorClient, "pymongo": AsyncMongoClient}
