@@ -133,6 +133,10 @@ class Sessions:
         )
         return RefreshResult(RefreshOutcome.ENDED) if session is None else _result(RefreshOutcome.ENDED, session)
 
+    async def end_all(self, now: datetime) -> int:
+        """End every family of every user. Return how many ended."""
+        return await self._sessions.update_many({"ended_at": None}, {"$set": {"ended_at": now}})
+
     async def end(self, user_id: str, device_ids: Sequence[str], now: datetime) -> None:
         """End every family of these devices of the user."""
         await self._sessions.update_many(

@@ -72,6 +72,13 @@ class Users:
             for document in await keyset_pagination.fetch(self._users, filters, SORT, page)
         ]
 
+    async def office_ids(self) -> list[str]:
+        """Return the ids of the offices that have or had people."""
+        found = await self._users.aggregate(
+            [{"$match": {"office_id": {"$ne": None}}}, {"$group": {"_id": "$office_id"}}]
+        )
+        return sorted(document["_id"] for document in found)
+
     async def put_all(self, users: Sequence[User]) -> None:
         """Store each user under its id. A repeated call changes nothing.
 

@@ -66,6 +66,11 @@ class Cases:
 
         return await self._mongo.transact(work)
 
+    async def skip_numbers(self, office_ids: Sequence[str], year: int, count: int) -> None:
+        """Leave out the next `count` numbers of each office in this year, because cases that are lost may have them."""
+        skipped: Document = {"$inc": {"last": count}}
+        await self._counters.upsert_many([({"_id": f"cases:{id}:{year}"}, skipped) for id in office_ids])
+
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Case]:
         """Return the cases that exist and match `visible`, in any order."""
         documents = await self._cases.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))

@@ -80,6 +80,10 @@ class Changes:
         state = await self._state.find_one({"_id": STATE})
         return _sequence(state) if state else None
 
+    async def forget(self) -> None:
+        """Forget the state of the sequence. The next worker starts another one, and the cursors of all phones expire."""
+        await self._state.delete_many({"_id": STATE})
+
     async def claim(self, holder: str, now: datetime, until: datetime) -> ChangeSequence | None:
         """Take or renew the lease, until `until`. Return None if another worker has the lease."""
         filter: Filter = {"_id": STATE, "$or": [{"holder": holder}, {"until": {"$lte": now}}]}
