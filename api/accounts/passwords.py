@@ -1,10 +1,12 @@
 """Hash and verify passwords with Argon2id, in a few threads so that sign-ins can't exhaust the machine."""
 
 import asyncio
+import contextlib
 import secrets
+import threading
 import unicodedata
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -57,6 +59,7 @@ class Passwords:
         self.turns = turns or FairQueue()
         self._hasher = PasswordHasher(time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="password")
+        self._thread_count = threads
         self._jobs = 0
         self._trimming: asyncio.TimerHandle | None = None
         self._dummy_hash = self._hasher.hash(secrets.token_bytes(16))
@@ -108,7 +111,18 @@ class Passwords:
         finally:
             self._jobs -= 1
             if not self._jobs:
-                self._trimming = loop.call_later(IDLE_SECONDS, self._threads.submit, trim_heap)
+                self._trimming = loop.call_later(IDLE_SECONDS, self.release_memory)
+
+    def release_memory(self) -> "list[Future[None]]":
+        """Let each thread give the memory of its last hash back. Return when each has done so."""
+        everybody = threading.Barrier(self._thread_count)
+
+        def release() -> None:
+            with contextlib.suppress(threading.BrokenBarrierError):  # a hash has come meanwhile
+                everybody.wait(1)  # else one thread might do this twice, and the other not at all
+            trim_heap()
+
+        return [self._threads.submit(release) for _ in range(self._thread_count)]
 
 
 def _check_exhaustion(error: Exception) -> None:

@@ -1,6 +1,7 @@
 """Test passwords: only the right one matches, an unknown user costs as much, and few threads are used."""
 
 import asyncio
+import os
 import threading
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from argon2.exceptions import VerificationError
 
 from api.accounts.passwords import Passwords, PasswordVerdict
 from schema.core.refusals import Refusal, RefusalCode
+from scripts.benchmarks.process_memory import read_memory
 from tests.support.world import LIGHT
 
 
@@ -68,6 +70,25 @@ async def test_hashing_uses_the_same_few_threads() -> None:
     for _ in range(5):
         await asyncio.gather(*(asyncio.to_thread(int) for _ in range(8)), *(passwords._work(work) for _ in range(20)))
     assert len(used) <= 2
+
+
+async def test_the_memory_of_a_burst_is_given_back() -> None:
+    passwords = Passwords(threads=2)
+    kept = await passwords.hash("secret")
+    await released(passwords)
+    before = resident_mib()
+    await asyncio.gather(*(passwords.verify(kept, "secret") for _ in range(6)))
+    assert resident_mib() > before + 30, "two threads keep 19 MiB each"
+    await released(passwords)
+    assert resident_mib() < before + 10
+
+
+async def released(passwords: Passwords) -> None:
+    await asyncio.gather(*(asyncio.wrap_future(future) for future in passwords.release_memory()))
+
+
+def resident_mib() -> int:
+    return read_memory(os.getpid()).now
 
 
 @pytest.mark.parametrize(
