@@ -15,6 +15,7 @@ from storage.checks.similar_pictures import Likenesses
 from storage.checks.thresholds import Thresholds
 from storage.fieldwork.observations import Observations
 from storage.media.media import MediaRecords
+from storage.media.verification import VerificationQueue
 from storage.mongodb.client import Mongo
 from storage.mongodb.database_clock import DatabaseClock
 from storage.notifications.push_tokens import PushTokens
@@ -44,6 +45,7 @@ class Store:
         self.clocks = DeviceClocks(mongo)
         self.observations = Observations(mongo)
         self.media = MediaRecords(mongo)
+        self.verification = VerificationQueue(mongo)
         self.redactions = Redactions(mongo)
         self.cases = Cases(mongo, self.observations)
         self.assignments = Assignments(mongo, self.cases)

@@ -5,31 +5,47 @@ same bytes. The worker copies the bytes and verifies the copy like an upload.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from api.graphql.context import Context
 from schema.media.media import ARRIVED, Media
 
-MAX_COPIED_BYTES = 4 * 2**30
-"""Maximum total size of one person's media with the same bytes.
+MAX_COPIES = 100
+"""Maximum number of one person's media with the same bytes.
 
-Without this limit, a phone could fill the object store with copies without sending any bytes.
+Without this limit and the next ones, a phone could fill the object store and occupy the worker without sending bytes.
 """
+MAX_COPIED_BYTES = 4 * 2**30
+"""Maximum total size of one person's media with the same bytes."""
+MAX_COPIES_PER_DAY = 1_000
+MAX_COPIED_BYTES_PER_DAY = 16 * 2**30
+DAY = timedelta(days=1)
 
 
 async def mark_duplicates_uploaded(context: Context, media: Sequence[Media]) -> list[Media]:
     """Mark media as UPLOADED if the viewer has already sent the same bytes. Return all media, marked or not.
 
-    This takes one query, and two more commands if there are duplicates.
+    Media beyond the limits are not marked, so the phone sends their bytes. This takes one query, and two more commands
+    if there are duplicates.
     """
     missing = [medium for medium in media if medium.state not in ARRIVED and not medium.copy_failed]
-    counts = await context.store.media.count_known_bytes(context.actor.user_id, {medium.sha256 for medium in missing})
-    room = {content: MAX_COPIED_BYTES // content[1] - count for content, count in counts.items()}
+    digests = {medium.sha256 for medium in missing}
+    known = await context.store.media.count_known_bytes(context.actor.user_id, digests, context.now - DAY)
+    counts, copies, copied_bytes = dict(known.counts), known.copies, known.copied_bytes
     duplicate_ids = []
     for medium in missing:
         content = medium.sha256, int(medium.byte_size)
-        if room.get(content, 0) > 0:
-            room[content] -= 1
+        copied_bytes += content[1]
+        if (
+            0 < counts.get(content, 0) < min(MAX_COPIES, MAX_COPIED_BYTES // content[1])
+            and copies < MAX_COPIES_PER_DAY
+            and copied_bytes <= MAX_COPIED_BYTES_PER_DAY
+        ):
+            counts[content] += 1
+            copies += 1
             duplicate_ids.append(str(medium.id))
+        else:
+            copied_bytes -= content[1]
     if not duplicate_ids:
         return list(media)
     await context.store.media.mark_copies(duplicate_ids, context.now)

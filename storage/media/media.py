@@ -3,14 +3,16 @@
 Each change of a medium's state is one conditional update.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from schema.media.media import ARRIVED, MOVES, Media, MediaRejection, MediaState, Thumbnail
 from schema.media.media_facts import MediaFacts
 from schema.media.object_keys import next_key
 from storage.checks import queue
+from storage.media import verification
 from storage.mongodb.client import ASCENDING, Document, Filter, InsertResult, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
 
@@ -21,11 +23,11 @@ It is absent in media that were verified before likenesses existed. `Media` does
 """
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
-    ((("state", ASCENDING), ("due_at", ASCENDING)), {}),
+    *verification.INDEXES,
     ((("observation_id", ASCENDING),), {}),
-    ((("sha256", ASCENDING),), {}),
     # The uploader comes first, so that the time of a query doesn't depend on how many other people have the same bytes.
     ((("uploader_id", ASCENDING), ("sha256", ASCENDING)), {}),
+    ((("uploader_id", ASCENDING), ("uploaded_at", ASCENDING)), {"partialFilterExpression": {"is_copy": True}}),
     ((("upload_used_at", ASCENDING),), {"partialFilterExpression": {"upload_id": {"$type": "string"}}}),
     ((("unnamed_since", ASCENDING),), {"partialFilterExpression": {"unnamed_since": {"$exists": True}}}),
     queue.INDEX,
@@ -39,6 +41,19 @@ UNARRIVED = [state.value for state in MediaState if state not in ARRIVED]
 _HAVE_ARRIVED = [state.value for state in ARRIVED]
 _HAS_OWN_BYTES: Document = {"$or": [{"state": "READY"}, {"state": "UPLOADED", "is_copy": {"$ne": True}}]}
 """Filter for media whose bytes are in the object store under the medium's own key."""
+
+
+@dataclass(frozen=True)
+class KnownBytes:
+    """What one person has sent before, and how much of it was copied since some time.
+
+    `counts` is the number of media by (SHA-256, size in bytes). A pair is absent if no medium with these bytes has an
+    object of its own in the object store. `copies` and `copied_bytes` count copies of any bytes.
+    """
+
+    counts: Mapping[tuple[str, int], int]
+    copies: int = 0
+    copied_bytes: int = 0
 
 
 class MediaRecords:
@@ -90,13 +105,10 @@ class MediaRecords:
             _upload_fields(now) | {"is_copy": False},
         )
 
-    async def count_known_bytes(self, uploader_id: str, digests: Collection[str]) -> dict[tuple[str, int], int]:
-        """Count the uploader's UPLOADED and READY media, keyed by (SHA-256, size in bytes).
-
-        A pair is absent if no medium with these bytes has an object of its own in the object store.
-        """
+    async def count_known_bytes(self, uploader_id: str, digests: Collection[str], since: datetime) -> KnownBytes:
+        """Count the uploader's media that are UPLOADED or READY, and the copies among all of them since `since`."""
         if not digests:
-            return {}
+            return KnownBytes({})
         mine: Filter = {"uploader_id": uploader_id, "sha256": {"$in": sorted(digests)}, "state": {"$in": _HAVE_ARRIVED}}
         has_own_bytes = {"$or": [{"$eq": ["$state", "READY"]}, {"$ne": ["$is_copy", True]}]}
         by_content = {
@@ -104,10 +116,21 @@ class MediaRecords:
             "count": {"$sum": 1},
             "stored": {"$sum": {"$cond": [has_own_bytes, 1, 0]}},
         }
-        groups = await self._media.aggregate([{"$match": mine}, {"$group": by_content}])
-        return {
-            (group["_id"]["sha256"], group["_id"]["byte_size"]): group["count"] for group in groups if group["stored"]
+        recent: Filter = {"uploader_id": uploader_id, "is_copy": True, "uploaded_at": {"$gte": since}}
+        copies = [
+            {"$match": recent},
+            {"$group": {"_id": None, "copies": {"$sum": 1}, "bytes": {"$sum": "$byte_size"}}},
+        ]
+        groups = await self._media.aggregate(
+            [{"$match": mine}, {"$group": by_content}, {"$unionWith": {"coll": "media", "pipeline": copies}}]
+        )
+        counts = {
+            (group["_id"]["sha256"], group["_id"]["byte_size"]): group["count"]
+            for group in groups
+            if group.get("stored")
         }
+        total = next((group for group in groups if group["_id"] is None), {})
+        return KnownBytes(counts, total.get("copies", 0), total.get("bytes", 0))
 
     async def mark_copies(self, ids: Sequence[str], now: datetime) -> None:
         """Mark media in state EXPECTED or REJECTED as UPLOADED. The worker then copies their bytes from a duplicate.
@@ -123,15 +146,6 @@ class MediaRecords:
         filter = same | _HAS_OWN_BYTES | {"_id": {"$ne": media.id}}
         document = await self._media.find_one(filter, sort=[("state", ASCENDING)])  # READY, UPLOADED
         return from_document(Media, document) if document else None
-
-    async def mark_copy_failed(self, media: Media, look_at: datetime) -> None:
-        """Move the medium back to EXPECTED, because its bytes could not be copied from a duplicate.
-
-        The phone must send the bytes. The worker looks for them at `look_at`. Change nothing if the medium was changed
-        since this worker claimed it.
-        """
-        fields = {"state": "EXPECTED", "uploaded_at": None, "due_at": look_at, "is_copy": False, "copy_failed": True}
-        await self._media.update_one(_claimed(media), {"$set": fields})
 
     async def reschedule_expected(self, ids: Sequence[str], *, sweep_at: datetime) -> None:
         """Let the worker look at `sweep_at` for the bytes of media that a phone declares again.
@@ -176,37 +190,6 @@ class MediaRecords:
         }
         documents = await self._media.find(filter, sort=[("upload_used_at", ASCENDING)], limit=limit)
         return [from_document(Media, document) for document in documents]
-
-    async def claim(self, now: datetime, lease: timedelta) -> Media | None:
-        """Claim a medium whose work is due. No other worker gets it during `lease`. Return None if no work is due."""
-        changed = await self._media.change_one(
-            {"state": {"$in": ["UPLOADED", "EXPECTED"]}, "due_at": {"$lte": now}},
-            {"$set": {"due_at": now + lease}, "$inc": {"attempts": 1}},
-            sort=[("due_at", ASCENDING)],
-        )
-        return from_document(Media, changed) if changed else None
-
-    async def renew_lease(self, media: Media, until: datetime) -> bool:
-        """Extend the lease of a claimed medium. Return False if the work is done or another worker has claimed it."""
-        return await self._media.update_one(_claimed(media), {"$set": {"due_at": until}})
-
-    async def postpone(self, media: Media, until: datetime) -> None:
-        """Release a claimed medium. Its work is due again at `until`.
-
-        Change nothing if a phone or another worker has changed the medium since the claim.
-        """
-        await self._media.update_one(_claimed(media), {"$set": {"due_at": until}})
-
-    async def give_up(self, media: Media) -> bool:
-        """Stop looking for the bytes of a claimed medium. Return False if it was declared again or has arrived."""
-        return await self._media.update_one(_claimed(media), {"$set": {"due_at": None}})
-
-    async def record_decoding_failure(self, media: Media, until: datetime) -> None:
-        """Release a claimed medium until `until`, and count one failure of the decoder.
-
-        `attempts` can't be this count, because it counts every claim and so also grows when the object store fails.
-        """
-        await self._media.update_one(_claimed(media), {"$set": {"due_at": until}, "$inc": {"decoding_failures": 1}})
 
     async def mark_ready(
         self,
@@ -293,7 +276,3 @@ class MediaRecords:
 
 def _upload_fields(now: datetime) -> Document:
     return {"uploaded_at": now, "due_at": now, "rejection": None, "attempts": 0, "decoding_failures": 0}
-
-
-def _claimed(media: Media) -> Filter:
-    return {"_id": media.id, "state": media.state.value, "attempts": media.attempts}

@@ -173,8 +173,12 @@ class Collection:
         with translate_errors():
             async with session_for(session, self._session) as reader:
                 cursor = await await_if_needed(self._raw.aggregate(list(pipeline), session=reader))
-                documents: list[Document] = await cursor.to_list(None)
-                return documents
+                return list(await cursor.to_list(None))
+
+    async def distinct(self, field: str, filter: Filter) -> list[Any]:
+        """Return the different values of the field in all matching documents, in no order."""
+        with translate_errors():
+            return list(await self._raw.distinct(field, filter))
 
     async def count(self, filter: Filter) -> int:
         with translate_errors():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from api.media.verification import facts_of
+from api.media.media_facts import facts_of
 from storage.formats.results import Damage, ReadResult
 from storage.formats.sandbox import Decoder
 from tests.support.hostile_files import others, page_of, pictures

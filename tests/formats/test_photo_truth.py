@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from api.media.verification import facts_of
+from api.media.media_facts import facts_of
 from schema.media.media_facts import MediaFacts, PositionAbsence
 from storage.formats.reader import examine, read_facts
 

@@ -183,16 +183,26 @@ async def test_a_copy_survives_the_deletion_of_its_source(
     assert (await only_medium(world, id))["state"] == "READY"
 
 
-async def test_copies_of_the_same_bytes_are_limited(
-    world: World, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [
+        ("MAX_COPIES", 3),
+        ("MAX_COPIED_BYTES", 3 * len(JPEG) + 1),
+        ("MAX_COPIES_PER_DAY", 2),
+        ("MAX_COPIED_BYTES_PER_DAY", 2 * len(JPEG) + 1),
+    ],
+)
+async def test_copies_are_limited_by_number_and_size(
+    world: World, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(api.media.deduplication, "MAX_COPIED_BYTES", 3 * len(JPEG) + 1)
+    monkeypatch.setattr(api.media.deduplication, limit, value)
     await sent(world, http)
     photos = [medium(JPEG) for _ in range(4)]
     [result] = await world.submit("inspector", draft(media=photos))
     assert [each["mediaId"] for each in result["uploads"]] == [each["id"] for each in photos[2:]]
-    _, _, slots = await again(world)
+    _, photo, slots = await again(world)
     assert len(slots) == 1
+    assert (await kept(world, photo)).state is MediaState.EXPECTED
 
 
 async def test_a_refused_announcement_changes_nothing(world: World, http: httpx.AsyncClient) -> None:

@@ -17,7 +17,7 @@ from schema.media.object_keys import media_id_of, next_key
 from storage.formats.sandbox import Decoder
 from storage.s3.bucket_rules import BucketSettings, State, apply_settings
 from storage.s3.signed_requests import Put
-from tests.support.uploads import JPEG, REQUEST, announce, confirm, fresh_slot, only_medium, upload
+from tests.support.uploads import JPEG, REQUEST, announce, claim, confirm, fresh_slot, only_medium, upload
 from tests.support.world import World
 
 WRONG = JPEG[:-1] + b"\x00"
@@ -144,7 +144,7 @@ async def test_a_late_worker_cannot_judge_bytes_that_it_did_not_read(
     id, photo, _ = await announce(world, JPEG)
     await world.store.objects.put((await record(world, photo["id"]))["key"], WRONG, "image/jpeg")
     await confirm(world, photo["id"])
-    late = await world.store.media.claim(clock(), timedelta(0))
+    late = await claim(world, clock(), timedelta(0))
     assert late
     assert await work.do_one()
     assert await upload(http, await fresh_slot(world, photo), JPEG) == 200

@@ -20,7 +20,7 @@ from storage.formats.sandbox import Decoder
 from storage.s3 import multipart
 from storage.s3.bucket_rules import BucketSettings, State, apply_settings
 from storage.s3.multipart import OpenUpload
-from tests.support.uploads import announce, confirm, fresh_slot, only_medium, upload
+from tests.support.uploads import announce, claim, confirm, fresh_slot, only_medium, upload
 from tests.support.world import World, draft, medium
 
 WEEK = timedelta(days=7)
@@ -189,11 +189,11 @@ async def test_a_worker_cannot_give_up_media_of_a_draft_accepted_meanwhile(
     await world.observe(media=[taken])
     sent = draft(media=[stranded, taken])
     await world.submit("inspector", sent)
-    claimed = await world.store.media.claim(clock() + timedelta(hours=2), timedelta(seconds=15))
+    claimed = await claim(world, clock() + timedelta(hours=2), timedelta(seconds=15))
     while claimed and claimed.id != stranded["id"]:
-        claimed = await world.store.media.claim(clock() + timedelta(hours=2), timedelta(seconds=15))
+        claimed = await claim(world, clock() + timedelta(hours=2), timedelta(seconds=15))
     assert claimed
     assert not await world.store.observations.has_medium(claimed.observation_id, claimed.id)
     await world.submit("inspector", sent | {"media": [stranded]})
-    assert await world.store.media.give_up(claimed) is False
+    assert await world.store.verification.give_up(claimed) is False
     assert (await record(world, stranded["id"]))["due_at"] is not None

@@ -20,7 +20,7 @@ from storage.formats.results import Damage, ReadResult
 from storage.formats.sandbox import Decoder
 from storage.store import Store
 from tests.support.unreachable_store import unreachable_store
-from tests.support.uploads import JPEG, announce, confirm, only_medium, upload
+from tests.support.uploads import JPEG, announce, claim, confirm, only_medium, upload
 from tests.support.world import World
 
 pytestmark = pytest.mark.both_drivers
@@ -58,7 +58,7 @@ async def test_work_of_a_dead_worker_is_taken_over_after_its_lease(
     world: World, decoder: Decoder, tmp_path: Path
 ) -> None:
     id, _ = await arrived(world)
-    assert await world.store.media.claim(clock(), LEASE)
+    assert await claim(world, clock(), LEASE)
     assert await MediaVerifier(world.store, decoder, tmp_path, clock).do_one() is False
     assert await MediaVerifier(world.store, decoder, tmp_path, lambda: clock() + LEASE).do_one()
     assert (await only_medium(world, id))["state"] == "READY"
@@ -86,19 +86,19 @@ async def test_a_busy_worker_keeps_its_work_beyond_the_first_lease(
 
 async def test_only_the_newest_claim_of_a_medium_can_be_renewed(world: World) -> None:
     await arrived(world)
-    first = await world.store.media.claim(clock(), LEASE)
-    second = await world.store.media.claim(clock() + LEASE, LEASE)
+    first = await claim(world, clock(), LEASE)
+    second = await claim(world, clock() + LEASE, LEASE)
     assert first
     assert second
-    assert await world.store.media.renew_lease(first, clock()) is False
-    assert await world.store.media.claim(clock() + LEASE, LEASE) is None
-    assert await world.store.media.renew_lease(second, clock()) is True
+    assert await world.store.verification.renew_lease(first, clock()) is False
+    assert await claim(world, clock() + LEASE, LEASE) is None
+    assert await world.store.verification.renew_lease(second, clock()) is True
 
 
 async def test_two_workers_never_claim_the_same_medium(world: World) -> None:
     for number in range(4):
         await arrived(world, bytes([number]))
-    claims = await asyncio.gather(*(world.store.media.claim(clock(), LEASE) for _ in range(10)))
+    claims = await asyncio.gather(*(claim(world, clock(), LEASE) for _ in range(10)))
     ids = [claim.id for claim in claims if claim]
     assert len(ids) == len(set(ids)) == 4
 
@@ -129,11 +129,11 @@ async def test_failed_work_is_retried_after_growing_pauses(
 async def test_a_sweep_does_not_postpone_a_confirmed_medium(world: World) -> None:
     _, photo, _ = await announce(world, b"x")
     later = clock() + timedelta(days=3)
-    claimed = await world.store.media.claim(later, LEASE)
+    claimed = await claim(world, later, LEASE)
     assert claimed
     await world.store.media.confirm(photo["id"], later)
-    await world.store.media.postpone(claimed, later + timedelta(days=1))
-    again = await world.store.media.claim(later, LEASE)
+    await world.store.verification.postpone(claimed, later + timedelta(days=1))
+    again = await claim(world, later, LEASE)
     assert again
     assert again.state is MediaState.UPLOADED
 
@@ -141,9 +141,9 @@ async def test_a_sweep_does_not_postpone_a_confirmed_medium(world: World) -> Non
 async def test_sweeps_do_not_count_as_attempts(world: World) -> None:
     _, photo, _ = await announce(world, b"x")
     for days in range(1, 5):
-        assert await world.store.media.claim(clock() + timedelta(days=days), LEASE)
+        assert await claim(world, clock() + timedelta(days=days), LEASE)
     await world.store.media.confirm(photo["id"], clock())
-    claimed = await world.store.media.claim(clock() + timedelta(days=9), LEASE)
+    claimed = await claim(world, clock() + timedelta(days=9), LEASE)
     assert claimed
     assert claimed.attempts == 1
 

@@ -119,7 +119,7 @@ async def test_media_keep_their_stored_form(records: Store, goldens: Goldens) ->
     whole, unnamed, named, open_one = whole_medium(1), announced(2), announced(3), announced(4)
     verified, rejected, copied, uncopied = (announced(number) for number in (5, 6, 7, 8))
     unhashed, checked = whole_medium(9), whole_medium(10)
-    media, sweep_at = records.media, minutes(600)
+    media, queue, sweep_at = records.media, records.verification, minutes(600)
     await media.insert_expected(
         [whole, open_one, verified, rejected, copied, uncopied, unhashed, checked], sweep_at=sweep_at
     )
@@ -129,16 +129,16 @@ async def test_media_keep_their_stored_form(records: Store, goldens: Goldens) ->
     claims = []
     for number, arrived in enumerate((verified, rejected)):
         assert await media.confirm(arrived.id, minutes(number))
-        claims.append(await media.claim(minutes(number), LEASE))
+        claims.append(await queue.claim(minutes(number), LEASE, arrived.uploader_id))
     ready = await media.mark_ready(verified.id, minutes(20), FACTS, thumbnails(5), key=verified.key)
     assert claims[1]
     bad = await media.reject(claims[1], MediaRejection.SIZE_MISMATCH)
     for number, same in enumerate((uncopied, copied), start=2):
         await media.mark_copies([same.id], minutes(number))
-    claimed = await media.claim(minutes(2), LEASE)
+    claimed = await queue.claim(minutes(2), LEASE, copied.uploader_id)
     assert claimed
     assert claimed.id == uncopied.id
-    await media.mark_copy_failed(claimed, minutes(30))
+    await queue.mark_copy_failed(claimed, minutes(30))
     for number, hashed in enumerate((checked, unhashed), start=3):
         assert await media.mark_hashed(hashed, minutes(number))
         found = await records.checks.claim(minutes(number), LEASE)

@@ -73,6 +73,28 @@ def raw_pdf(*objects: str, trailer: str = "<< /Size 9 /Root 1 0 R >>", xref: int
     return f"{body}startxref\n{at if xref is None else xref}\n%%EOF\n".encode("latin-1")
 
 
+def nested_forms(levels: int) -> bytes:
+    """Return a small PDF whose page draws a form that draws another form twice, and so on: 2^levels drawings."""
+    resources = "/Resources << /XObject << /X {} 0 R >> >>"
+    first = 4
+    page = f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /Contents {first + levels} 0 R "
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        f"{page}{resources.format(first)} >>",
+    ]
+    for level in range(levels):
+        is_last = level == levels - 1
+        body = "0 0 1 1 re f" if is_last else "/X Do /X Do"
+        inner = "" if is_last else resources.format(first + level + 1)
+        objects.append(
+            f"<< /Type /XObject /Subtype /Form /BBox [0 0 200 200] {inner} /Length {len(body)} >>\n"
+            f"stream\n{body}\nendstream"
+        )
+    objects.append("<< /Length 5 >>\nstream\n/X Do\nendstream")
+    return raw_pdf(*objects, trailer=f"<< /Size {len(objects) + 1} /Root 1 0 R >>")
+
+
 def looped_xref() -> bytes:
     made = raw_pdf("<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [] /Count 0 >>", trailer="@@")
     at = made.index(b"xref\n")

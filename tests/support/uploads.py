@@ -1,9 +1,11 @@
 """Announce, upload and confirm media."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 
+from schema.media.media import Media
 from scripts.demo.scenes import draw_scene
 from tests.support.world import REFUSED, World, draft, medium
 
@@ -96,6 +98,11 @@ async def confirm(world: World, *ids: str, name: str = "inspector") -> list[dict
     answer = await world.ask(name, CONFIRM, input={"mediaIds": list(ids)})
     results: list[dict[str, Any]] = answer["confirmMedia"]["results"]
     return results
+
+
+async def claim(world: World, now: datetime, lease: timedelta) -> Media | None:
+    """Claim the inspector's work on media that is due first, as a worker does."""
+    return await world.store.verification.claim(now, lease, world.people["inspector"].id)
 
 
 async def only_medium(world: World, observation_id: str, name: str = "inspector") -> dict[str, Any]:
