@@ -80,16 +80,18 @@ async def content_of(
 ) -> PackContent:
     """Collect what the viewer may see of a record. Without `identities`, leave out people in covert roles.
 
-    Raise `Refusal(LIMIT_EXCEEDED)` if the record has too many media and revisions for one pack.
+    Raise `Refusal(LIMIT_EXCEEDED)` if a case has too many media and revisions for one pack. An observation always has a
+    pack, since no evidence may be beyond packs.
     """
     is_case = isinstance(record, Case)
     observations = await context.load.related(Observation, case=record.id) if is_case else [_observation(record)]
-    ids = [id for record in observations for revision in record.revisions for id in revision.content.media_ids]
+    # Each revision repeats the media of the earlier ones.
+    ids = {id for record in observations for revision in record.revisions for id in revision.content.media_ids}
     entries = len(ids) + sum(observation.revision for observation in observations)
-    if entries > MAX_ENTRIES:
+    if is_case and entries > MAX_ENTRIES:
         reason = f"Too many media and revisions for one pack: {entries}; at most {MAX_ENTRIES}."
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"{reason} Get one pack for each observation.")
-    media = {str(medium.id): medium for medium in await context.load.many(Media, list(dict.fromkeys(ids)))}
+    media = {str(medium.id): medium for medium in await context.load.many(Media, sorted(ids))}
     name = "case" if is_case else "observation"
     result = execute(
         core,

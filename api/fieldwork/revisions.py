@@ -15,7 +15,7 @@ from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.core.replays import check_replay
 from schema.core.texts import MAX_NOTE, check_text
-from schema.fieldwork.drafts import ObservationDraft, content_of
+from schema.fieldwork.drafts import MAX_MEDIA, ObservationDraft, content_of
 from schema.fieldwork.observations import Observation, ObservationContent, ObservationRevision
 from schema.media.media import Media, media_from_draft
 from schema.media.uploads import UploadSlot
@@ -23,6 +23,7 @@ from storage.casework.cases import UndoneError
 from storage.mongodb.codecs import to_document
 
 MAX_REVISIONS = 50
+FULL = f"An observation has at most {MAX_MEDIA} media, with those of earlier versions. Submit a new observation for others."
 ENDED = (
     "A case that rests on this observation has ended. Submit a new observation, or ask the office to reopen the case."
 )
@@ -91,11 +92,13 @@ async def _append(
         return known
     if known.revision >= MAX_REVISIONS:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"An observation has at most {MAX_REVISIONS} revisions.")
+    added = tuple(id for id in content.media_ids if id not in known.content.media_ids)
+    if added and len(known.content.media_ids) + len(added) > MAX_MEDIA:
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, FULL, field="content.media")
     await _require_open_cases(context, known)
     others, _ = await expect_media(context, media)
     if others:
         raise Refusal(RefusalCode.CONFLICT, field="content.media")
-    added = tuple(id for id in content.media_ids if id not in known.content.media_ids)
     revision = ObservationRevision(
         number=known.revision + 1,
         id=input.id,

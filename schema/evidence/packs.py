@@ -17,7 +17,7 @@ from schema.core.times import print_instant
 FORMAT = "mingcha-evidence-pack"
 VERSION = 1
 MAX_ENTRIES = 1_000
-"""Maximum number of media and revisions together in one pack.
+"""Maximum number of media and revisions together in the pack of a case.
 
 Reading that many delays other requests by about 0.3 s at worst. A larger case needs one pack for each observation.
 """

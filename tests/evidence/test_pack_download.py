@@ -104,13 +104,23 @@ async def _again(world: World, id: str) -> bytes:
     return await packed(world, "supervisor", id)
 
 
-async def test_a_pack_with_too_many_entries_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    id = await observed(world, PHOTO)
-    url = await address(world, "supervisor", id)
-    monkeypatch.setattr("api.evidence.pack_content.MAX_ENTRIES", 1)
+async def test_a_case_with_too_many_entries_has_no_pack_but_its_observations_do(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The observation has two media and three revisions. Each medium counts once, however often it was corrected."""
+    id = await observed(world, PHOTO, PHOTO)
+    for _ in range(2):
+        correction = {"id": new_id("rev"), "reason": "x", "content": draft(id=id)}
+        await world.ask("inspector", REVISE, input=correction)
+    case = await world.open_case("officer", id)
+    of_case, of_observation = [await address(world, "officer", each) for each in (case["id"], id)]
+    answers = []
     async with serving(world) as client:
-        answer = await client.get(url)
-    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (413, "LIMIT_EXCEEDED")
+        for limit, url in ((5, of_case), (4, of_case), (4, of_observation)):
+            monkeypatch.setattr("api.evidence.pack_content.MAX_ENTRIES", limit)
+            answers.append(await client.get(url))
+    assert [answer.status_code for answer in answers] == [200, 413, 200]
+    assert answers[1].json()["errors"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
     assert vocabulary.MAX_ENTRIES >= 1000
 
 

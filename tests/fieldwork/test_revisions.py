@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from schema.fieldwork.drafts import MAX_MEDIA
 from tests.support.observation_queries import ONE, REVISE
 from tests.support.world import World, draft, medium, new_id
 
@@ -70,3 +71,24 @@ async def test_only_the_author_revises(world: World) -> None:
         answer = (await world.ask(name, REVISE, input=correction))["reviseObservation"]
         assert answer["code"] == "NOT_FOUND"
     assert await world.snapshot() == before
+
+
+async def test_media_of_all_revisions_count_toward_the_limit(world: World) -> None:
+    """A correction that lists known media again adds none, so corrections of the text remain possible."""
+    photos = [medium(bytes([number])) for number in range(MAX_MEDIA + 1)]
+    sent = draft(media=photos[:60])
+    await world.submit("inspector", sent)
+
+    async def revise(media: list[dict[str, Any]]) -> dict[str, Any]:
+        correction = {"id": new_id("rev"), "reason": "补充照片", "content": sent | {"media": media}}
+        answer: dict[str, Any] = (await world.ask("inspector", REVISE, input=correction))["reviseObservation"]
+        return answer
+
+    before = await world.snapshot()
+    refused = await revise(photos[60:])
+    assert (refused["code"], refused["field"]) == ("LIMIT_EXCEEDED", "content.media")
+    assert await world.snapshot() == before
+    assert (await revise(photos[60:MAX_MEDIA]))["observation"]["revision"] == 2
+    assert (await revise(photos[MAX_MEDIA:]))["code"] == "LIMIT_EXCEEDED"
+    assert (await revise(photos[:MAX_MEDIA]))["observation"]["revision"] == 3
+    assert len((await revise([]))["observation"]["content"]["media"]) == MAX_MEDIA
