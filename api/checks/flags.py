@@ -12,7 +12,7 @@ from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.checks import flags
 from schema.checks.flag_messages import FlagCode
-from schema.checks.flags import Flag, FlagReview, FlagState, FlagVerdict
+from schema.checks.flags import MAX_REVIEWS, Flag, FlagReview, FlagState, FlagVerdict
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection
@@ -106,6 +106,8 @@ async def review(context: Context, input: ReviewFlagInput) -> Flag:
     flag = await _visible_flag(context, id)
     if known := _known(flag, input):
         return known
+    if len(flag.reviews) >= MAX_REVIEWS:
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A flag has at most {MAX_REVIEWS} reviews.", field="flagId")
     new_review = FlagReview(
         id=input.id,
         verdict=input.verdict,

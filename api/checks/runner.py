@@ -85,12 +85,12 @@ class CheckRunner:
         return True
 
     async def _check(self, claim: Claim) -> None:
-        observations = await self.store.observations.many([claim.observation_id])
+        seen = await self.store.observations.whole(claim.observation_id)
         # A medium may be ready before its observation is stored, or the observation may never name the medium. Nothing
         # is checked then: the check of the observation itself is due separately.
-        if not observations or (claim.medium_id and claim.medium_id not in observations[0].content.media_ids):
+        if seen is None or (claim.medium_id and claim.medium_id not in seen.content.media_ids):
             return
-        data = await self._load(observations[0])
+        data = await self._load(seen)
         self._check_files_and_place(data)
         await self._check_speed(data)
         media = [medium for medium in data.media if claim.medium_id in {None, medium.id}]

@@ -10,7 +10,7 @@ from api.graphql.creation import create_once
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.checks import thresholds
-from schema.checks.thresholds import Threshold, ThresholdKind, applicable_thresholds, check_threshold
+from schema.checks.thresholds import MAX_SETTINGS, Threshold, ThresholdKind, applicable_thresholds, check_threshold
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
@@ -94,6 +94,9 @@ async def set_threshold(context: Context, input: SetThresholdInput) -> Threshold
             raise Refusal(
                 RefusalCode.BAD_INPUT, "A threshold can't apply to what was already received.", field="validFrom"
             )
+        if await context.store.thresholds.count(unit.path, input.kind) >= MAX_SETTINGS:
+            detail = f"A unit has at most {MAX_SETTINGS} settings of one kind. Set it for a unit above or below."
+            raise Refusal(RefusalCode.LIMIT_EXCEEDED, detail, field="unitId")
         threshold = Threshold(
             id=input.id,
             kind=input.kind,

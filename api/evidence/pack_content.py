@@ -6,7 +6,7 @@ viewer must not see is left out.
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from inspect import isawaitable
 from typing import Any
@@ -32,7 +32,7 @@ from schema.casework.cases import Case
 from schema.checks.flags import Flag
 from schema.core.refusals import Refusal, RefusalCode
 from schema.evidence.packs import MAX_ENTRIES
-from schema.fieldwork.observations import Observation
+from schema.fieldwork.observations import Observation, ObservationRevision
 from schema.media.media import Media
 
 ADDRESSES = frozenset({"Link", "PackLink"})
@@ -84,13 +84,15 @@ async def content_of(
     pack, since no evidence may be beyond packs.
     """
     is_case = isinstance(record, Case)
-    observations = await context.load.related(Observation, case=record.id) if is_case else [_observation(record)]
-    # Each revision repeats the media of the earlier ones.
-    ids = {id for record in observations for revision in record.revisions for id in revision.content.media_ids}
-    entries = len(ids) + sum(observation.revision for observation in observations)
+    cut = await context.load.related(Observation, case=record.id) if is_case else [_observation(record)]
+    # The last revision has the media of the earlier ones.
+    ids = {id for observation in cut for id in observation.content.media_ids}
+    entries = len(ids) + sum(observation.revision for observation in cut)
     if is_case and entries > MAX_ENTRIES:
         reason = f"Too many media and revisions for one pack: {entries}; at most {MAX_ENTRIES}."
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"{reason} Get one pack for each observation.")
+    revisions = await asyncio.gather(*(context.load.related(ObservationRevision, observation=each) for each in cut))
+    observations = [replace(each, revisions=list(whole)) for each, whole in zip(cut, revisions, strict=True)]
     media = {str(medium.id): medium for medium in await context.load.many(Media, sorted(ids))}
     name = "case" if is_case else "observation"
     result = execute(

@@ -1,10 +1,12 @@
 """Place observations: find the units and monitoring points that their content names.
 
-This is done when an observation arrives. A job repeats it for unplaced observations, since their unit or point may have
-become known. The content of an observation is never changed.
+This is done when an observation arrives, and again for all unplaced observations when units, points or people are
+loaded. A job repeats it too, because an observation may arrive during the load: often at first, and then less and less.
+The content of an observation is never changed.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from schema.access.viewers import Viewer
 from schema.fieldwork.observations import Observation, ObservationContent, Placement
@@ -13,6 +15,7 @@ from storage.mongodb.codecs import to_document
 from storage.store import Store
 
 BATCH = 500
+EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
 async def directory_for(store: Store, contents: Sequence[ObservationContent]) -> Directory:
@@ -28,11 +31,11 @@ def placement_author(viewer: Viewer) -> PlacementAuthor:
     return PlacementAuthor(viewer.user_id, viewer.roles, viewer.scopes)
 
 
-async def place_known(store: Store) -> int:
-    """Try to place every unplaced observation. Return how many were placed."""
-    placed, after = 0, ""
-    while batch := await store.observations.unplaced(after, BATCH):
-        after = batch[-1].id
+async def place_known(store: Store, since: datetime = EVER) -> int:
+    """Try to place every unplaced observation that was received at or after `since`. Return how many were placed."""
+    placed, after = 0, None
+    while batch := await store.observations.unplaced(since, after, BATCH):
+        after = batch[-1]
         placed += await _place(store, batch)
     return placed
 

@@ -81,10 +81,9 @@ async def _append(
     context: Context, input: ReviseObservationInput, content: ObservationContent, media: list[Media]
 ) -> Observation | None:
     """Try once to append a revision to the observation. Return None if another revision was stored meanwhile."""
-    mine = await context.store.observations.many([input.content.id], {"author_id": context.actor.user_id})
-    if not mine:
+    known = await context.store.observations.whole(input.content.id, {"author_id": context.actor.user_id})
+    if known is None:
         raise Refusal(RefusalCode.NOT_FOUND, field="content.id")
-    [known] = mine
     digest = digest_of(input)
     same = next((revision for revision in known.revisions if revision.id == input.id), None)
     if same is not None:

@@ -9,6 +9,7 @@ from schema.casework.assignment_answers import MAX_ANSWERS, MAX_HELD
 from schema.casework.assignment_notes import MAX_EDITS_KEPT, NoteField
 from schema.casework.cases import MAX_OBSERVATIONS
 from schema.casework.note_edits import MAX_EDITS
+from schema.checks.flags import MAX_REVIEWS
 from schema.core.pagination import MAX_PAGE
 from schema.fieldwork.drafts import MAX_DRAFTS, MAX_MEDIA
 from schema.notifications.webhooks import MAX_PER_OFFICE
@@ -36,7 +37,7 @@ LIST_SIZES: dict[str, int] = {
     "ConfirmMediaPayload.results": 50,
     "DraftResult.uploads": MAX_MEDIA,
     "EditAssignmentNotesPayload.results": MAX_EDITS,
-    "Flag.reviews": 50,
+    "Flag.reviews": MAX_REVIEWS,
     "Me.devices": 20,
     "Media.redactions": MAX_OF_MEDIUM,
     "MonitoringPoint.monitors": 20,

@@ -40,8 +40,8 @@ _IMPORTS = {
     Noun.POINTS: monitoring_points,
     Noun.CATALOGUES: catalogue,
 }
-_PLACES_OBSERVATIONS = frozenset({Noun.UNITS, Noun.POINTS})
-"""After these imports, observations that named an unknown code may find their unit or monitoring point."""
+_PLACES_OBSERVATIONS = frozenset({Noun.UNITS, Noun.POINTS, Noun.USERS})
+"""After these imports, observations may find a unit or monitoring point that was unknown, or out of their author's scope."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ MAX_UNNAMED = 500
 A week offline makes about 1,500 photos, but phones send them in batches together with their observations.
 """
 UNNAMED_FOR = timedelta(days=30)
+NAMED_FOR = timedelta(days=90)
+"""How long the worker looks for the bytes of media that an observation names. The media themselves are kept."""
 MAX_AT_ONCE = 500
 log = structlog.get_logger(__name__)
 

@@ -44,6 +44,7 @@ async def sign_slots(context: Context, media: Sequence[Media]) -> dict[str, Uplo
     parts.
     """
     missing = [medium for medium in media if medium.state not in ARRIVED]
+    await _look_again(context, missing)
     single = [medium for medium in missing if medium.byte_size <= context.settings.single_put_bytes]
     seconds = context.settings.upload_slot_seconds
     signed_urls = await context.store.objects.sign_puts([_whole_put(medium) for medium in single], seconds=seconds)
@@ -128,7 +129,15 @@ async def _confirm_unnoticed(context: Context, media: Media) -> bool:
     return True
 
 
+async def _look_again(context: Context, media: Sequence[Media]) -> None:
+    """Let the worker look for the bytes of old media, whose slots are issued now. It may have stopped looking for them."""
+    old = context.now - timedelta(days=context.settings.upload_abandoned_days)
+    ids = [str(medium.id) for medium in media if medium.expected_at < old]
+    await context.store.media.reschedule_expected(ids, sweep_at=context.now + context.settings.sweep_after)
+
+
 async def _sign_form_slot(context: Context, media: Media) -> UploadSlot:
+    await _look_again(context, [media])
     seconds = context.settings.upload_slot_seconds
     form = await context.store.objects.sign_form(_whole_put(media), seconds=seconds)
     return UploadSlot(

@@ -20,6 +20,7 @@ import structlog
 
 from api.jobs.fair_turns import FairTurns
 from api.jobs.leases import LEASE, keep_lease
+from api.media.announcements import NAMED_FOR
 from api.media.media_facts import facts_of
 from schema.core.refusals import Refusal
 from schema.media.media import Media, MediaRejection, MediaState, Rendition, Thumbnail
@@ -59,7 +60,7 @@ class MediaVerifier:
     now: Callable[[], datetime]
     lease: timedelta = LEASE
     give_up_after: timedelta = timedelta(days=7)
-    """How long to look for the bytes of media that no observation names."""
+    """How long to look for the bytes of media that no observation names. For others, it is `NAMED_FOR`."""
     measured: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
     again: bool | None = None
     turns: FairTurns = field(default_factory=FairTurns)
@@ -99,8 +100,11 @@ class MediaVerifier:
             await self.store.media.confirm(media.id, self.now())
             return
         waited = self.now() - media.expected_at
-        if waited > self.give_up_after and not await self.store.observations.has_medium(media.observation_id, media.id):
-            # The medium's draft was refused or never arrived. If the draft is sent again, the search resumes.
+        if waited > NAMED_FOR or (
+            waited > self.give_up_after and not await self.store.observations.has_medium(media.observation_id, media.id)
+        ):
+            # The phone is gone, or the medium's draft was refused or never arrived. If the draft is sent again or a
+            # slot is issued, the search resumes.
             await self.store.verification.give_up(media)
             return
         await self.store.verification.postpone(media, self.now() + min(waited, MAX_WAIT))

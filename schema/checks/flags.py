@@ -172,6 +172,10 @@ class FlagOwner:
     received_at: datetime
 
 
+MAX_REVIEWS = 20
+"""Maximum number of reviews of a flag. All of them are read with the flag."""
+
+
 def finding_key_of(finding: CheckFinding, observation: FlagOwner) -> str:
     """Return the key of a finding. The same finding always has the same key, so a repeated check raises no second flag.
 

@@ -112,6 +112,10 @@ MIN_VALUES: dict[Measure, float] = {Measure.RATINGS: 2}
 """The smallest value of a threshold, if it is not 0. Ratings: the mean of one rating would reveal that rating."""
 
 
+MAX_SETTINGS = 100
+"""Maximum number of settings of one kind for one unit. Every check reads the settings of all units above."""
+
+
 @strawberry.type(
     description="A threshold of a check, or a rule for ratings, that applies in the subtree of a unit (疑点阈值)."
 )

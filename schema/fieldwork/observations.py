@@ -146,7 +146,7 @@ class Observation(Node, prefix="obs"):
     received_at: strawberry.Private[datetime]
     placement: Placement = strawberry.field(description="Whether the named unit and monitoring point are known (归属).")
     revision: int = strawberry.field(description="Number of the latest revision. 1 if never corrected.")
-    revisions: strawberry.Private[list[ObservationRevision]]
+    revisions: strawberry.Private[list[ObservationRevision]]  # in most cases only the first; the field loads the others
     author_id: strawberry.Private[str]
     device_id: strawberry.Private[str | None] = None
     clock_skew_ms: strawberry.Private[int | None] = None
@@ -177,10 +177,10 @@ class Observation(Node, prefix="obs"):
         return self.received_at if self._is_told(info) else to_minute(self.received_at)
 
     @strawberry.field(name="revisions", description="All revisions, oldest first (修订记录).")
-    def shown_revisions(self, info: Info) -> list[ObservationRevision]:
-        if self._is_told(info):
-            return self.revisions
-        return [replace(each, recorded_at=to_minute(each.recorded_at)) for each in self.revisions]
+    async def shown_revisions(self, info: Info) -> list[ObservationRevision]:
+        revisions = await info.context.load.related(ObservationRevision, observation=self)
+        is_told = self._is_told(info)
+        return [each if is_told else replace(each, recorded_at=to_minute(each.recorded_at)) for each in revisions]
 
     @strawberry.field(
         description="Who complained. For the author and viewers with clearance (投诉人).", extensions=[IdentityOnly()]

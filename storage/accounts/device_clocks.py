@@ -1,16 +1,21 @@
-"""Store the readings of device clocks in MongoDB. Each reading is stored once and never changed."""
+"""Store the readings of device clocks in MongoDB. Each reading is stored once, never changed, and kept for two years."""
 
+from datetime import timedelta
 from typing import Any
 
 from schema.accounts.device_clocks import ClockReading
 from schema.core.pagination import Page
 from storage.mongodb import keyset_pagination
-from storage.mongodb.client import DESCENDING, Filter, Mongo, Sort
+from storage.mongodb.client import ASCENDING, DESCENDING, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.keyset_pagination import time_and_id
 
 SORT: Sort = (("read_at", DESCENDING), ("_id", DESCENDING))
-INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("user_id", DESCENDING), ("device_id", DESCENDING), *SORT), {})]
+KEPT_FOR = timedelta(days=730)
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    ((("user_id", DESCENDING), ("device_id", DESCENDING), *SORT), {}),
+    ((("read_at", ASCENDING),), {"expireAfterSeconds": int(KEPT_FOR.total_seconds())}),
+]
 
 
 class DeviceClocks:
@@ -22,7 +27,8 @@ class DeviceClocks:
     async def add(self, reading: ClockReading) -> None:
         """Store the reading.
 
-        If a reading with the same device time is stored, do nothing, because the request is a repeat.
+        If a reading with the same device time, to the minute, is stored, do nothing. Then the request is a repeat, or
+        the reading tells hardly more than the other.
         """
         await self._readings.insert_many([to_document(reading) | {"_id": _id(reading)}])
 
@@ -42,4 +48,4 @@ def keyset_of(reading: ClockReading) -> tuple[str, str]:
 
 
 def _id(reading: ClockReading) -> str:
-    return f"{reading.user_id}:{reading.device_id}:{reading.device_at.isoformat()}"
+    return f"{reading.user_id}:{reading.device_id}:{reading.device_at.isoformat(timespec='minutes')}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from schema.checks.flags import Flag, FlagReview
+from schema.checks.flags import MAX_REVIEWS, Flag, FlagReview
 from schema.core.ids import compose
 from schema.core.pagination import Page
 from storage.mongodb import keyset_pagination
@@ -81,11 +81,14 @@ class Flags:
         """Append a review, which becomes the flag's current review.
 
         `instead_of` is the id of the review that it replaces, or None if it is the first review. Return None if this is
-        not the flag's current review, or if the review is already stored.
+        not the flag's current review, if the review is already stored, or if the flag has `MAX_REVIEWS` reviews.
         """
         standing: Filter = {"state": "OPEN"} if instead_of is None else {"standing": instead_of}
         changed = await self._flags.change_one(
-            all_of({"_id": id, "reviews.id": {"$ne": review.id}}, standing),
+            all_of(
+                {"_id": id, "reviews.id": {"$ne": review.id}, f"reviews.{MAX_REVIEWS - 1}": {"$exists": False}},
+                standing,
+            ),
             {
                 "$set": {"state": "REVIEWED", "verdict": review.verdict.value, "standing": review.id},
                 "$push": {"reviews": to_document(review)},

@@ -11,7 +11,7 @@ from typing import Any
 
 from schema.fieldwork.observations import Observation
 from schema.media.media import Media
-from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
+from storage.mongodb.client import ASCENDING, Document, Mongo, Projection, Sort
 from storage.mongodb.codecs import from_document
 
 DUE = "check_due_at"
@@ -23,6 +23,12 @@ ROUND = "check_round"
 """Field that counts the requests for a check.
 
 A check marks a request as done only if this number is unchanged. So a request that arrives during a check is not lost.
+"""
+
+WITHOUT_CORRECTIONS: Projection = {"revisions": {"$slice": 1}}
+"""Projection of observations that leaves out all revisions but the first.
+
+With 50 long corrections, one observation would add 3 MB to each list.
 """
 
 _WAITING = {"$type": "date"}
@@ -113,6 +119,7 @@ class Checks:
                 },
                 sort=[("content.captured_at", order)],
                 limit=1,
+                projection=WITHOUT_CORRECTIONS,
             )
             beside += [from_document(Observation, document) for document in documents]
         return beside

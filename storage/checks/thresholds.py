@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from schema.checks.thresholds import DEFAULTS, Threshold, paths_above
+from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind, paths_above
 from storage.mongodb.client import ASCENDING, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
 
@@ -25,6 +25,10 @@ class Thresholds:
     async def one(self, id: str) -> Threshold | None:
         document = await self._thresholds.find_one({"_id": id})
         return from_document(Threshold, document) if document else None
+
+    async def count(self, path: str, kind: ThresholdKind) -> int:
+        """Return how many settings of this kind the unit at `path` has."""
+        return await self._thresholds.count({"path": path, "kind": kind.value})
 
     async def above(self, *paths: str) -> list[Threshold]:
         """Return all thresholds of the units at `paths` and of the units above them, sorted by start of validity."""

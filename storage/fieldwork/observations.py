@@ -3,7 +3,7 @@
 The link between an observation and a case is stored in the observation only, so that linking is one write.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,7 +34,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (((SHOWN, DESCENDING), ("_id", DESCENDING)), {}),
     ((("case_ids", ASCENDING), ("received_at", ASCENDING)), {}),
     ((("location", "2dsphere"),), {}),
-    ((("placement", ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {"placement": "UNPLACED"}}),
+    ((("received_at", ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {"placement": "UNPLACED"}}),
     ((("device_id", ASCENDING), ("content.captured_at", ASCENDING)), {}),
     ((("author_id", ASCENDING), ("device_id", ASCENDING), ("revisions.content.device_sequence", ASCENDING)), {}),
     queue.INDEX,
@@ -44,6 +44,8 @@ SET_ASIDE_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("by", ASCENDING), ("r
 
 
 class Observations:
+    """The observations. Except for `whole`, all methods that read return observations with their first revision only."""
+
     def __init__(self, mongo: Mongo) -> None:
         self._observations = mongo.collection("observations")
         self._set_aside = mongo.collection("set_aside")
@@ -54,7 +56,21 @@ class Observations:
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Observation]:
         """Return the observations that exist and match `visible`, in any order."""
-        return await self._read(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        filter = all_of({"_id": {"$in": list(ids)}}, visible or {})
+        return _read(await self._observations.find(filter, projection=queue.WITHOUT_CORRECTIONS))
+
+    async def whole(self, id: str, visible: Filter | None = None) -> Observation | None:
+        """Return the observation with all its revisions, or None if it does not exist or does not match `visible`."""
+        document = await self._observations.find_one(all_of({"_id": id}, visible or {}))
+        return from_document(Observation, document) if document else None
+
+    async def revisions(self, ids: Sequence[str]) -> Mapping[str, list[ObservationRevision]]:
+        """Return all revisions of the observations, oldest first, keyed by the observation's id."""
+        documents = await self._observations.find({"_id": {"$in": list(ids)}}, projection={"revisions": 1})
+        return {
+            document["_id"]: [from_document(ObservationRevision, revision) for revision in document["revisions"]]
+            for document in documents
+        }
 
     async def has_medium(self, id: str, media_id: str) -> bool:
         """Return whether the observation exists and names the medium. A revision keeps all earlier media."""
@@ -70,15 +86,16 @@ class Observations:
 
     async def of_cases(self, case_ids: Sequence[str], visible: Filter, most: int) -> list[Observation]:
         """Return up to `most` observations that are linked to any of the cases and match `visible`, oldest first."""
-        documents = await self._observations.find(
-            all_of({"case_ids": {"$in": list(case_ids)}}, visible), sort=[("received_at", ASCENDING)], limit=most
-        )
-        return [from_document(Observation, document) for document in documents]
+        filter, sort = all_of({"case_ids": {"$in": list(case_ids)}}, visible), [("received_at", ASCENDING)]
+        return _read(await self._observations.find(filter, sort=sort, limit=most, projection=queue.WITHOUT_CORRECTIONS))
 
     async def page(self, filter: Filter, page: Page) -> list[Observation]:
         """Return a page of observations by time of receipt, newest first. New observations never shift a page."""
-        found = await keyset_pagination.fetch(self._observations, filter, SORT, page, read=time_and_id)
-        return [from_document(Observation, document) for document in found]
+        return _read(
+            await keyset_pagination.fetch(
+                self._observations, filter, SORT, page, read=time_and_id, projection=queue.WITHOUT_CORRECTIONS
+            )
+        )
 
     async def revise(
         self, known: Observation, revision: ObservationRevision, placement: Document, session: Session = None
@@ -129,11 +146,17 @@ class Observations:
         documents = await self._observations.find({"case_ids": case_id}, projection={"_id": 1}, session=session)
         return len(documents)
 
-    async def unplaced(self, after_id: str, most: int) -> list[Observation]:
-        """Return up to `most` UNPLACED observations, sorted by id, starting after `after_id`."""
-        filter: Filter = {"placement": "UNPLACED", "_id": {"$gt": after_id}}
-        documents = await self._observations.find(filter, sort=[("_id", ASCENDING)], limit=most)
-        return [from_document(Observation, document) for document in documents]
+    async def unplaced(self, since: datetime, after: Observation | None, most: int) -> list[Observation]:
+        """Return up to `most` UNPLACED observations by time of receipt, oldest first.
+
+        They begin after the observation `after`, or with those received at `since`.
+        """
+        sort = [("received_at", ASCENDING), ("_id", ASCENDING)]
+        start: Filter = (
+            keyset_pagination.after(sort, (after.received_at, after.id)) if after else {"received_at": {"$gte": since}}
+        )
+        filter: Filter = {"placement": "UNPLACED", **start}
+        return _read(await self._observations.find(filter, sort=sort, limit=most, projection=queue.WITHOUT_CORRECTIONS))
 
     async def set_placement(self, id: str, revision: int, placement: Document) -> bool:
         """Place an UNPLACED observation. Change nothing and return False if `revision` is not the latest any more."""
@@ -143,9 +166,8 @@ class Observations:
 
     async def backfill_shown_times(self) -> None:
         """Store the shown time in observations that lack it, because they were stored before this field existed."""
-        while batch := await self._observations.find({SHOWN: None}, limit=500):
-            for document in batch:
-                observation = from_document(Observation, document)
+        while batch := await self._observations.find({SHOWN: None}, limit=500, projection=queue.WITHOUT_CORRECTIONS):
+            for observation in _read(batch):
                 filter: Filter = {"_id": observation.id, "revision": observation.revision}
                 await self._observations.update_one(
                     filter, {"$set": {SHOWN: observation.shown_time(observation.content).at}}
@@ -178,8 +200,9 @@ class Observations:
         )
         return {named[id][1] for id in (*known, *fresh)}
 
-    async def _read(self, filter: Filter) -> list[Observation]:
-        return [from_document(Observation, document) for document in await self._observations.find(filter)]
+
+def _read(documents: Sequence[Document]) -> list[Observation]:
+    return [from_document(Observation, document) for document in documents]
 
 
 def keyset_of(observation: Observation) -> tuple[str, str]:

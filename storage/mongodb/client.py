@@ -24,7 +24,7 @@ from storage.mongodb.errors import DUPLICATE_KEY, DuplicateError, reply_error
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
 Sort = Sequence[tuple[str, int | str]]
-Projection = Mapping[str, int] | None
+Projection = Mapping[str, Any] | None
 Session = Any
 T = TypeVar("T")
 

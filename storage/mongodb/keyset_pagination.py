@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from schema.core.pagination import Page
-from storage.mongodb.client import ASCENDING, Collection, Document, Filter, Sort
+from storage.mongodb.client import ASCENDING, Collection, Document, Filter, Projection, Sort
 from storage.mongodb.filters import all_of
 
 
@@ -28,13 +28,14 @@ async def fetch(
     sort: Sort,
     page: Page,
     read: Callable[[Sequence[Any]], Sequence[Any]] = tuple,
+    projection: Projection = None,
 ) -> list[Document]:
     """Return the documents of a page, and one more document if another page follows.
 
     `read` converts the values of a cursor to the types that are stored.
     """
     remaining = after(sort, read(page.keyset)) if page.keyset is not None else {}
-    return await collection.find(all_of(filter, remaining), sort=sort, limit=page.first + 1)
+    return await collection.find(all_of(filter, remaining), sort=sort, limit=page.first + 1, projection=projection)
 
 
 def time_and_id(values: Sequence[Any]) -> tuple[datetime, str]:

@@ -15,6 +15,7 @@ from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import Unit
 from schema.sync.changes import ChangeKind, topics_of_people, topics_of_place, topics_of_point
 from storage.access.visibility import OPENS_CASE
+from storage.checks.queue import WITHOUT_CORRECTIONS
 from storage.mongodb.client import ASCENDING, Document, Mongo
 from storage.mongodb.codecs import from_document, to_document
 from storage.sync.changes import RecordState
@@ -80,7 +81,9 @@ class ChangeSources:
         return [document["_id"] for document in documents]
 
     async def _read_states(self, kind: ChangeKind, ids: Many[str]) -> list[RecordState]:
-        documents = await self._collections[kind].find({"_id": {"$in": list(ids)}})
+        # A correction shows in the content and the number of revisions.
+        projection = WITHOUT_CORRECTIONS if kind is ChangeKind.OBSERVATION else None
+        documents = await self._collections[kind].find({"_id": {"$in": list(ids)}}, projection=projection)
         by_id = {document["_id"]: document for document in documents}
         if kind is ChangeKind.UNIT:
             states = [self._state(kind, unit, topics_of_place(kind, unit.path)) for unit in _read(Unit, documents)]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from schema.accounts.device_clocks import DeviceClockInput, compare_clock
 from tests.support.phone_sessions import Phone, with_passwords
 from tests.support.world import SUBMIT, World, draft, medium, new_id
 
@@ -98,6 +99,18 @@ async def test_new_readings_are_appended_and_a_replayed_one_is_not(world: World)
     latest = await world.store.clocks.latest(world.people["inspector"].id, world.devices["inspector"])
     assert latest is not None
     assert latest.skew > timedelta(minutes=25)
+
+
+async def test_readings_are_stored_once_a_minute_and_kept_for_two_years(world: World) -> None:
+    device, at = world.viewer("inspector").device_id, datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+    for seconds in range(0, 120, 10):
+        now = at + timedelta(seconds=seconds)
+        sent = DeviceClockInput(at=now + timedelta(hours=1))
+        reading = compare_clock(sent, user_id=world.people["inspector"].id, device_id=str(device), now=now)
+        await world.store.clocks.add(reading)
+    assert await world.store.mongo.collection("clock_readings").count({}) == 2
+    indexes = (await world.store.mongo.command("listIndexes", "clock_readings"))["cursor"]["firstBatch"]
+    assert [index["expireAfterSeconds"] for index in indexes if "expireAfterSeconds" in index] == [730 * 86_400]
 
 
 async def test_only_the_author_and_cleared_people_see_device_data(world: World) -> None:

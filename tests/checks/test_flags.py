@@ -1,6 +1,7 @@
 """Test flags: examiners see them and authors never do, officers review them, and lists are filtered and paginated."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,6 +119,26 @@ async def test_a_review_is_replaced_by_a_later_one_that_names_it(world: World, w
     await work.do_all()
     [flag] = await flags_of(world, id) or []
     assert flag["verdict"] == "CONFIRMED"
+
+
+async def test_reviews_of_a_flag_are_limited(world: World, work: CheckRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A review that was read before the last one was stored is refused by the store."""
+    _, flag_id = await mocked(world, work)
+    for module in ("api.checks.flags", "storage.checks.flags"):
+        monkeypatch.setattr(f"{module}.MAX_REVIEWS", 2)
+    first, last = verdict(flag_id), verdict(flag_id)
+    await world.ask("officer", REVIEW, input=first)
+    await world.ask("officer", REVIEW, input=last | {"insteadOf": first["id"]})
+    before = await world.snapshot()
+    more = verdict(flag_id, insteadOf=last["id"])
+    assert (await world.ask("officer", REVIEW, input=more))["reviewFlag"]["code"] == "LIMIT_EXCEEDED"
+    [flag] = await world.store.flags.many([flag_id])
+    assert await world.store.flags.review(flag_id, flag.reviews[0], last["id"]) is None
+    late = replace(flag.reviews[0], id=more["id"])
+    assert await world.store.flags.review(flag_id, late, last["id"]) is None
+    again = await world.ask("officer", REVIEW, input=first)
+    assert len(again["reviewFlag"]["flag"]["reviews"]) == 2
+    assert await world.snapshot() == before
 
 
 async def test_only_one_of_several_concurrent_reviews_succeeds(world: World, work: CheckRunner) -> None:

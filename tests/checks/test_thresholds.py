@@ -141,6 +141,20 @@ async def test_settings_without_permission_or_out_of_range_are_refused(
     assert await world.snapshot() == before
 
 
+async def test_settings_of_one_kind_are_limited(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.checks.thresholds.MAX_SETTINGS", 2)
+    first = new_id("thr")
+    await set_(world, "officer", id=first)
+    await set_(world, "officer")
+    before = await world.snapshot()
+    assert (await set_(world, "officer"))["code"] == "LIMIT_EXCEEDED"
+    await set_(world, "officer", id=first)
+    assert await world.snapshot() == before
+    await set_(world, "officer", kind="PHOTO_TIME")
+    await set_(world, "officer", code="360703-JT")
+    assert await world.store.mongo.collection("thresholds").count({"set_by_id": world.people["officer"].id}) == 4
+
+
 async def test_thresholds_outside_the_scope_are_not_shown(world: World) -> None:
     assert await world.errors("officer", APPLYING, unit=world.units["360783"].id) == ["NOT_FOUND"]
     assert await world.errors("officer", APPLYING, unit=world.units["360700"].id) == ["NOT_FOUND"]

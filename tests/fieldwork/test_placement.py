@@ -1,13 +1,17 @@
 """Test placement: an author learns of a monitoring point only if the role of the report may find the point."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from api.fieldwork.jobs import PLACED_WITHIN
 from api.fieldwork.placement import place_known
 from api.graphql.context import clock
 from api.imports.runner import Noun, import_file
+from api.jobs.job import EVERY_MINUTE
 from schema.access.viewers import Role
+from schema.organisation.units import path_below
 from tests.support.observation_queries import ONE, REVISE
 from tests.support.rating_drafts import a_colleague, another_point
 from tests.support.world import World, draft, new_id
@@ -76,3 +80,22 @@ async def test_a_monitor_with_another_role_finds_points_by_the_role_of_the_repor
     await place_known(world.store)
     assert await placed(world, reported) == ("UNPLACED", None)
     assert await placed(world, inspected) == ("PLACED", THEIRS)
+
+
+async def test_an_old_unplaced_observation_is_looked_at_seldom_and_at_every_load(world: World, tmp_path: Path) -> None:
+    """The unit becomes known without a load. Then people are loaded, which may change the scope of the author."""
+    id = await world.observe(unit="360703-GA")
+    ago = clock() - PLACED_WITHIN[EVERY_MINUTE] - timedelta(seconds=1)
+    await world.store.mongo.collection("observations").update_one({"_id": id}, {"$set": {"received_at": ago}})
+    unit_id = new_id("unt")
+    path = path_below(world.units["360703"].path, unit_id)
+    await world.store.units.put_all([replace(world.units["360703-JT"], id=unit_id, code="360703-GA", path=path)])
+    assert await place_known(world.store, clock() - PLACED_WITHIN[EVERY_MINUTE]) == 0
+    file = tmp_path / "users.csv"
+    file.write_text("用户名,姓名,角色,管辖范围\nbare,甲,监督员,360703\n", "utf-8")
+    assert (await import_file(world.store, Noun.USERS, file, now=clock())).placed == 1
+
+
+def test_the_jobs_look_at_an_unplaced_observation_less_than_a_hundred_times() -> None:
+    looks = sum(age / timedelta(seconds=seconds) for seconds, age in PLACED_WITHIN.items())
+    assert looks < 100

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from schema.fieldwork.drafts import MAX_MEDIA
+from schema.core.pagination import Page
+from schema.fieldwork.drafts import MAX_MEDIA, MAX_TEXT
 from tests.support.observation_queries import ONE, REVISE
 from tests.support.world import World, draft, medium, new_id
 
+LISTED = "{ observations(first: 2) { edges { node { id revisions { content { text } } } } } }"
 pytestmark = pytest.mark.both_drivers
 
 
@@ -92,3 +94,30 @@ async def test_media_of_all_revisions_count_toward_the_limit(world: World) -> No
     assert (await revise(photos[MAX_MEDIA:]))["code"] == "LIMIT_EXCEEDED"
     assert (await revise(photos[:MAX_MEDIA]))["observation"]["revision"] == 3
     assert len((await revise([]))["observation"]["content"]["media"]) == MAX_MEDIA
+
+
+async def test_lists_read_only_the_first_revision_and_the_field_loads_them_all(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The corrections have long texts, which must not be read for every list that has the observation."""
+    sent, texts = draft(), [str(number) * MAX_TEXT for number in range(3)]
+    await world.submit("inspector", sent)
+    for text in texts:
+        content = sent | {"text": text}
+        await world.ask("inspector", REVISE, input={"id": new_id("rev"), "reason": "更正", "content": content})
+    plain = await world.observe()
+    case = await world.open_case("officer", sent["id"], plain)
+    store = world.store.observations
+    for found in (
+        await store.page({}, Page(2, None)),
+        await store.of_cases([case["id"]], {}, 10),
+        await store.many([sent["id"], plain]),
+    ):
+        read = {observation.id: observation for observation in found}
+        assert {id: len(observation.revisions) for id, observation in read.items()} == {sent["id"]: 1, plain: 1}
+        assert (read[sent["id"]].revision, read[sent["id"]].content.text) == (4, texts[-1])
+    listed = (await world.ask("clerk", LISTED))["observations"]["edges"]
+    shown = {edge["node"]["id"]: [each["content"]["text"] for each in edge["node"]["revisions"]] for edge in listed}
+    assert shown == {sent["id"]: [sent["text"], *texts], plain: [draft()["text"]]}
+    monkeypatch.setattr("api.fieldwork.loaders.MAX_REVISIONS_AT_ONCE", 3)
+    assert await world.errors("clerk", LISTED) == ["LIMIT_EXCEEDED"]

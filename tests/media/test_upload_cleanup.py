@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from api.graphql.context import clock
+from api.media.announcements import NAMED_FOR
 from api.media.upload_cleanup import SAFE_AGE, sweep_uploads
 from api.media.verification import MAX_WAIT, MediaVerifier
 from api.server.worker import run_worker
@@ -179,6 +180,31 @@ async def test_media_of_a_refused_draft_are_expected_again_once_it_is_accepted(
     while await much_later.do_one():
         pass
     assert (await record(world, stranded["id"]))["state"] == "READY"
+
+
+async def test_named_media_that_never_come_are_looked_for_until_a_slot_is_issued_again(
+    world: World, http: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    late = medium(b"late")
+    await world.observe(media=[late])
+    now = clock() + NAMED_FOR - timedelta(minutes=1)
+    async with Decoder() as decoder:
+        work = MediaVerifier(world.store, decoder, tmp_path, lambda: now)
+        assert await work.do_one()
+        assert (await record(world, late["id"]))["due_at"] == pytest.approx(now + MAX_WAIT, abs=timedelta(seconds=1))
+        now += MAX_WAIT
+        assert await work.do_one()
+        assert (await record(world, late["id"]))["due_at"] is None
+        now += timedelta(days=999)
+        assert await work.do_one() is False
+        # The phone is found again. It dies between upload and confirmation.
+        await world.store.mongo.collection("media").update_one(
+            {"_id": late["id"]}, {"$set": {"expected_at": clock() - NAMED_FOR - MAX_WAIT}}
+        )
+        assert await upload(http, await fresh_slot(world, late), b"late") == 200
+        while await work.do_one():
+            pass
+    assert (await record(world, late["id"]))["state"] == "READY"
 
 
 async def test_a_worker_cannot_give_up_media_of_a_draft_accepted_meanwhile(
