@@ -9,7 +9,7 @@ from datetime import date
 
 import strawberry
 
-from api.casework.case_transitions import noted
+from api.casework.case_transitions import noted, require_room
 from api.casework.held_answers import apply_held
 from api.casework.standing import acting_on, refuse_without_standing, visible_case
 from api.graphql.context import Context
@@ -89,6 +89,7 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
             acting = acting_on(context, case.office_path, standing.ASSIGN, "caseId")
             if case.state not in ASSIGNABLE:
                 raise Refusal(RefusalCode.WRONG_STATE, f"A case that is {case.state.value} can't be assigned.")
+            require_room(case, times=2)
             case_id = str(case.id)
         elif input.unit_id is not None:
             unit = await context.load.one(Unit, validate_id(input.unit_id, "unt", field="unitId"))
@@ -129,6 +130,8 @@ async def hand_on(context: Context, input: HandOnAssignmentInput) -> Assignment:
         held = await _own_assignment(context, input.assignment_id, "assignmentId")
         if held.state is not AssignmentState.ACCEPTED:
             raise Refusal(RefusalCode.WRONG_STATE, f"An assignment that is {held.state.value} can't be handed on.")
+        if held.case_id is not None:
+            require_room(await visible_case(context, held.case_id))
         assignee = await _assignee(context, input.assignee_id, held.kind)
         offer = Assignment(
             id=input.id,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import strawberry
 
 from api.casework.case_transitions import event
-from api.casework.standing import evidence_in_scope, refuse_without_standing
+from api.casework.standing import evidence_in_scope, refuse_without_standing, require_linkable
 from api.graphql.context import Context
 from api.graphql.creation import create_once
 from api.graphql.nodes import first_or_none
@@ -53,6 +53,7 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
 
     async def create() -> Case:
         observations = await evidence_in_scope(context, input.observation_ids)
+        require_linkable(observations)
         office_id = context.actor.office_id
         office = first_or_none(await context.store.units.many([office_id])) if office_id else None
         if office is None:

@@ -4,7 +4,13 @@ from collections.abc import Collection, Sequence
 
 import strawberry
 
-from api.casework.standing import acting_on, evidence_in_scope, refuse_without_standing, visible_case
+from api.casework.standing import (
+    acting_on,
+    evidence_in_scope,
+    refuse_without_standing,
+    require_linkable,
+    visible_case,
+)
 from api.graphql.context import Context, check_batch_size
 from schema.access.standing import Standing
 from schema.casework import standing
@@ -30,11 +36,12 @@ from storage.casework.standing import Acting
 from storage.mongodb.client import Document
 
 MAX_HISTORY = 500
-"""Number of steps in a case's history from which on no observation can be linked or unlinked.
+"""Number of steps in a case's history from which on no step is possible that leads away from the end of the case.
 
-A case is one document, and each step of linking or unlinking adds up to `MAX_LINKED` observation ids to it. Without a
-limit, the document would become too large.
+A case is one document, and each list reads its history whole. One step of linking or unlinking adds up to `MAX_LINKED`
+observation ids to it. A case may be assigned until its history is twice as long, because otherwise it could not end.
 """
+AWAY_FROM_END = frozenset({CaseState.RECTIFYING, CaseState.REOPENED})
 MAX_LINKED = 100
 """Maximum number of observations in one step of linking or unlinking."""
 BY_ASSIGNMENT = frozenset({CaseState.ASSIGNED, CaseState.INVESTIGATING})
@@ -131,10 +138,19 @@ async def _prepare_linking(
     case's history is full.
     """
     acting = acting_on(context, case.office_path, admitted, "caseId")
-    if len(case.history) >= MAX_HISTORY:
-        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case has at most {MAX_HISTORY} steps. Open another case.")
-    ids = [str(observation.id) for observation in await evidence_in_scope(context, input.observation_ids)]
+    require_room(case)
+    observations = await evidence_in_scope(context, input.observation_ids)
+    if kind is CaseEventKind.LINKED:
+        require_linkable(observations)
+    ids = [str(observation.id) for observation in observations]
     return ids, noted(context, kind, id=input.id, note=input.note, about=ids, sent=digest), acting
+
+
+def require_room(case: Case, times: int = 1) -> None:
+    """Raise `Refusal(LIMIT_EXCEEDED)` if the case's history has `times * MAX_HISTORY` steps or more."""
+    if len(case.history) >= times * MAX_HISTORY:
+        detail = f"A case has at most {times * MAX_HISTORY} steps. Open another case."
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, detail, field="caseId")
 
 
 async def _require_open(context: Context, id: str) -> None:
@@ -168,6 +184,8 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
     # No state can be set to RECEIVED. The update refuses that move.
     admitted = standing.MOVE.get(input.to, {Standing.IN_SCOPE})
     acting = acting_on(context, case.office_path, admitted, "caseId")
+    if input.to in AWAY_FROM_END:
+        require_room(case)
     fields: Document = {"closed_at": context.now if closing else None, "outcome": None}
     if closing and input.outcome:
         fields["outcome"] = input.outcome.value

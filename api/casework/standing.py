@@ -7,7 +7,7 @@ import strawberry
 
 from api.graphql.context import Context, check_batch_size
 from schema.access.standing import Standing
-from schema.casework.cases import MAX_OBSERVATIONS, Case
+from schema.casework.cases import MAX_CASES, MAX_OBSERVATIONS, Case
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.fieldwork.observations import Observation
@@ -71,3 +71,10 @@ async def evidence_in_scope(context: Context, ids: Sequence[strawberry.ID]) -> l
         if not context.actor.covers(observations[id].office_path):
             raise Refusal(RefusalCode.OUT_OF_SCOPE, field=f"observationIds.{index}")
     return [observations[id] for id in dict.fromkeys(observation_ids)]
+
+
+def require_linkable(observations: Sequence[Observation]) -> None:
+    """Raise `Refusal(LIMIT_EXCEEDED)` if one of the observations is evidence of too many cases."""
+    if any(len(observation.case_ids) >= MAX_CASES for observation in observations):
+        detail = f"An observation is evidence of at most {MAX_CASES} cases."
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, detail, field="observationIds")

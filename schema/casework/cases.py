@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ASSIGNMENT: "Kind[Assignment]" = Kind("Assignment")
 
 MAX_OBSERVATIONS = 500
+MAX_CASES = 100
+"""Maximum number of cases that one observation is evidence of. Every list of observations reads their ids."""
 MAX_TITLE = 200
 MAX_SUMMARY = 20_000
 MAX_REPLY = 20_000
