@@ -39,6 +39,7 @@ gc.disable()  # until all tests are collected: a third of that time would go int
 hypothesis.settings.register_profile("slow", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("slow")
 SESSION = pytest.StashKey[Path]()
+pytest_plugins = ["tests.support.distribution"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,10 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the session's folder in the main process, which is xdist's controller if xdist is used.
-
-    Workers inherit the folder's name.
-    """
+    """Make the session's folder in the main process, if xdist is used its controller. Workers inherit its name."""
     if not hasattr(config, "workerinput"):
         config.stash[SESSION] = Path(tempfile.mkdtemp(prefix="mingcha-tests-"))
         os.environ["MINGCHA_TEST_FOLDER"] = str(config.stash[SESSION])

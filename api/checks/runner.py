@@ -203,7 +203,7 @@ class CheckRunner:
             data.add_flags(seen, rules.check_lookalikes(medium.id, earlier, data.limits(seen)))
 
     async def _find_alike(self, seen: Observation, media: Sequence[Media]) -> list[tuple[str, str, str, int, bool]]:
-        """Return every pair of similar media once.
+        """Return every pair of similar media once. There are few pairs, also if somebody sends a picture very often.
 
         A pair is (id of the medium, id of the other observation, id of the other medium, number of differing bits of
         the perceptual hashes, whether the files are identical).
@@ -219,7 +219,9 @@ class CheckRunner:
         near: list[tuple[str, str, int]] = []
         likenesses = await self.store.likenesses.of([medium.id for medium in media])
         for mine_id, wanted in likenesses.items():
-            similar = await self.store.likenesses.near(mine_id, wanted, int(MAX_VALUES[Measure.BITS]))
+            similar = await self.store.likenesses.near(
+                mine_id, wanted, int(MAX_VALUES[Measure.BITS]), seen.content.media_ids
+            )
             near += [(mine_id, alike.media_id, alike.bits) for alike in similar]
         theirs_by_id = {
             str(medium.id): medium for medium in await self.store.media.many(sorted({id for _, id, _ in near}))

@@ -31,13 +31,13 @@ from scripts.installation import START_ERRORS
 from storage.checks.similar_pictures import (
     INDEXES,
     MARK_INDEXES,
-    RADIUS,
     Likenesses,
     keypoint_document,
     likeness_document,
 )
 from storage.formats.pictures import examine
 from storage.mongodb.client import Mongo
+from storage.similarity.candidates import RADIUS
 from storage.similarity.keypoints import FIGURE_BITS, KEY_BITS, KEYPOINTS_PER_LEVEL, LEVELS, Keypoint, KeypointSet, pack
 from storage.similarity.perceptual_hash import GREY_SIDE
 from storage.store import Store

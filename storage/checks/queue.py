@@ -24,6 +24,8 @@ ROUND = "check_round"
 
 A check marks a request as done only if this number is unchanged. So a request that arrives during a check is not lost.
 """
+MAX_SAME = 20
+"""Maximum number of media with the same bytes to look at. People need a few, and nobody reads more."""
 
 WITHOUT_CORRECTIONS: Projection = {"revisions": {"$slice": 1}}
 """Projection of observations that leaves out all revisions but the first.
@@ -93,11 +95,16 @@ class Checks:
         )
 
     async def same_files(self, digests: Sequence[str], observation_id: str) -> list[Media]:
-        """Return READY media of other observations whose SHA-256 is one of `digests`, at most 1,000."""
-        documents = await self._media.find(
-            {"sha256": {"$in": list(digests)}, "state": "READY", "observation_id": {"$ne": observation_id}},
-            limit=1_000,
-        )
+        """Return READY media of other observations whose SHA-256 is one of `digests`, at most `MAX_SAME` of each."""
+        pipelines: list[list[Document]] = [
+            [
+                {"$match": {"sha256": digest, "state": "READY", "observation_id": {"$ne": observation_id}}},
+                {"$limit": MAX_SAME},
+            ]
+            for digest in digests
+        ]
+        unions: list[Document] = [{"$unionWith": {"coll": "media", "pipeline": each}} for each in pipelines[1:]]
+        documents = await self._media.aggregate([*pipelines[0], *unions])
         return [from_document(Media, document) for document in documents]
 
     async def stops_beside(self, observation: Observation) -> list[Observation]:

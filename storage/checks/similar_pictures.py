@@ -6,9 +6,12 @@ searched for all values that differ from the hash's band in at most 2 bits. This
 
 Pictures that share only a part are found by common keypoints ("marks"). A picture is stored with all its keypoints, and
 one command searches for some of them. Each candidate is then aligned with the picture and compared by the detail hash.
+
+The work for one picture is bounded, however often somebody sends it again in other bytes: every list of candidates has
+a maximum length, and the search ends when it has found `MAX_ALIKE` sure copies. Arithmetic runs in a thread.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -16,22 +19,22 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from schema.checks.similarity import DETAIL_BITS, Likeness, coarse_bits_apart, detail_bits_apart
+from schema.checks.similarity import DETAIL_BITS, Likeness, detail_bits_apart
 from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
 from storage.processes.task_groups import collapse_exception_groups
-from storage.similarity.alignment import aligned_bits_apart
-from storage.similarity.keypoints import WHOLE, Box, Keypoint, Overlap, filter_packed, find_overlap, lookup_keys, unpack
+from storage.similarity.candidates import MAX_ALIGNED, RADIUS, bits_aligned, rank_sharing, rank_wholes
+from storage.similarity.keypoints import WHOLE, Keypoint, Overlap, lookup_keys, unpack
 from storage.similarity.perceptual_hash import CUTS
 
-RADIUS = 8
-"""Maximum number of differing bits, of the 64 bits of two coarse hashes, at which a similar picture is always found."""
 BANDS = {"low": (0, 22), "middle": (22, 21), "high": (43, 21)}
 """First bit and width in bits of each band.
 
 Bands have about 21 bits, because a large office has about 2^21 pictures.
 """
 _WITHIN_BAND = RADIUS // len(BANDS)
-_MAX_KEYS = 10_000
+MAX_ALIKE = 20
+"""Maximum number of similar pictures to find. People need a few, and nobody reads more."""
+_MAX_KEYS = 1_000
 """Maximum number of index entries to read per band and hash.
 
 If more pictures than this have similar hashes, it is useless to find them. They may show a form that is often
@@ -39,28 +42,13 @@ photographed.
 """
 _SURE = 12
 """Number of differing bits, of the 256 bits of two detail hashes, up to which two pictures need not be aligned."""
-_MAX_ALIGNED = 16
-"""Maximum number of uncertain candidates to align, for hashes and for keypoints each. One takes up to 30 ms of CPU."""
-_MAX_ON_ONE_KEYPOINT = 4
-"""Maximum number of candidates to align that share only one keypoint. Most of them have nothing else in common."""
-_MAX_SHARING = 2_000
+_MAX_SHARING = 500
 """Maximum number of candidates that one search by keypoints may find.
 
 If there are more, each keypoint is searched separately, and keypoints that `_MAX_PER_KEYPOINT` pictures have are
 skipped.
 """
 _MAX_PER_KEYPOINT = 100
-_MIN_SHARED = 0.2
-"""Minimum share of each picture's area that must be common to both pictures."""
-_MAX_SHARED = 0.5
-"""Minimum common share of the area for at least one of the two pictures.
-
-Two photos of the same sign on a wall are not copies of each other.
-"""
-
-_ALL_BUT_WHOLE = 0.8
-"""If the common share of both pictures is at least this, keypoints can't reliably tell which picture was cropped."""
-
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (((band, ASCENDING), ("coarse", ASCENDING), ("_id", ASCENDING)), {}) for band in BANDS
 ]
@@ -106,43 +94,43 @@ class Likenesses:
             )
         return likenesses
 
-    async def near(self, media_id: str, wanted: Sequence[Likeness], most_bits: int) -> list[Alike]:
+    async def near(
+        self, media_id: str, wanted: Sequence[Likeness], most_bits: int, besides: Collection[str] = ()
+    ) -> list[Alike]:
         """Return other media whose detail hash differs from one of `wanted` in at most `most_bits` bits.
 
-        Pictures are compared as a whole, and also by the part that they have in common.
+        Pictures are compared as a whole, and also by the part that they have in common. At most `MAX_ALIKE` are
+        returned, nearest first and then oldest first. The medium itself and the media `besides` it are left out.
         """
-        bits_of: dict[str, int] = {}
-        overlaps: dict[str, Overlap] = {}
+        excluded = {media_id, *besides}
+        bits_of = await self._near_wholes(excluded, wanted)
+        if sum(bits <= min(_SURE, most_bits) for bits in bits_of.values()) < MAX_ALIKE:
+            await self._compare_parts(excluded, wanted, bits_of)
+        near = [Alike(other, bits) for other, bits in bits_of.items() if bits <= most_bits]
+        return sorted(near, key=lambda alike: (alike.bits, alike.media_id))[:MAX_ALIKE]
 
-        async def as_a_whole() -> None:
-            bits_of.update(await self._near_wholes(media_id, wanted))
-
-        async def in_parts() -> None:
-            overlaps.update(await self._find_sharing(media_id, wanted))
-
-        with collapse_exception_groups():
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(as_a_whole)
-                tasks.start_soon(in_parts)
+    async def _compare_parts(
+        self, excluded: Collection[str], wanted: Sequence[Likeness], bits_of: dict[str, int]
+    ) -> None:
+        """Align the picture with uncertain candidates. Write the numbers of differing bits to `bits_of`."""
+        overlaps = dict(await self._find_sharing(excluded, wanted))
         unsure = sorted((bits, other) for other, bits in bits_of.items() if bits > _SURE and other not in overlaps)
-        for _, other in unsure[:_MAX_ALIGNED]:
+        for _, other in unsure[:MAX_ALIGNED]:
             overlaps[other] = Overlap(WHOLE, WHOLE, 0)
         own = next((likeness.grey for likeness in wanted if likeness.cut == 0), b"")
         tried = [other for other in overlaps if own and bits_of.get(other, DETAIL_BITS) > _SURE]
         greys = await self._fields([f"{other}:0" for other in tried], "grey")
         for other in tried:
             if grey := greys.get(f"{other}:0"):
-                laid = await anyio.to_thread.run_sync(_bits_aligned, own, grey, overlaps[other])
+                laid = await anyio.to_thread.run_sync(bits_aligned, own, grey, overlaps[other])
                 bits_of[other] = min(bits_of.get(other, DETAIL_BITS), laid)
-        near = [Alike(other, bits) for other, bits in bits_of.items() if bits <= most_bits]
-        return sorted(near, key=lambda alike: (alike.bits, alike.media_id))
 
-    async def _near_wholes(self, media_id: str, wanted: Sequence[Likeness]) -> dict[str, int]:
-        """Find other media whose coarse hash is within `RADIUS`.
+    async def _near_wholes(self, excluded: Collection[str], wanted: Sequence[Likeness]) -> dict[str, int]:
+        """Find other media whose coarse hash is within `RADIUS`, at most `MAX_WHOLES`.
 
         Return the number of differing bits of the detail hashes, keyed by media id.
         """
-        pairs = await self._candidates(media_id, wanted)
+        pairs = await self._candidates(excluded, wanted)
         details = await self._fields([id for id, _ in pairs], "detail")
         bits_of: dict[str, int] = {}
         for id, likeness in pairs:
@@ -151,7 +139,7 @@ class Likenesses:
                 bits_of[other] = min(detail_bits_apart(details[id], likeness.detail), bits_of.get(other, DETAIL_BITS))
         return bits_of
 
-    async def _find_sharing(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Overlap]]:
+    async def _find_sharing(self, excluded: Collection[str], wanted: Sequence[Likeness]) -> list[tuple[str, Overlap]]:
         """Return other media that have keypoints in common with the picture, with the common area.
 
         Media with the most matching keypoints come first.
@@ -161,18 +149,9 @@ class Likenesses:
             return []
         mine = unpack(body)
         keys = lookup_keys(mine)
-        sharing = []
-        for document in await self._with_keys(keys):
-            overlap = (
-                find_overlap(mine, keys, filter_packed(keys, document["marks"]))
-                if document["_id"] != media_id
-                else None
-            )
-            if overlap and _is_enough(overlap):
-                sharing.append((document["_id"], overlap))
-        sharing.sort(key=lambda pair: (-pair[1].votes, pair[0]))
-        alone = [pair for pair in sharing if pair[1].votes == 1]
-        return [*sharing[: len(sharing) - len(alone)][:_MAX_ALIGNED], *alone[:_MAX_ON_ONE_KEYPOINT]]
+        marks = [(document["_id"], document["marks"]) for document in await self._with_keys(keys)]
+        others = [pair for pair in marks if pair[0] not in excluded]
+        return await anyio.to_thread.run_sync(rank_sharing, mine, keys, others)
 
     async def _with_keys(self, keys: Mapping[int, Sequence[Keypoint]]) -> list[Document]:
         if not keys:
@@ -192,10 +171,10 @@ class Likenesses:
                 telling |= {document["_id"]: document for document in of_one}
         return list(telling.values())
 
-    async def _candidates(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Likeness]]:
+    async def _candidates(self, excluded: Collection[str], wanted: Sequence[Likeness]) -> list[tuple[str, Likeness]]:
         """Return pairs (id of a stored likeness, wanted likeness) whose coarse hashes are within `RADIUS`.
 
-        Stored likenesses of the medium `media_id` itself are skipped.
+        Stored likenesses of the media `excluded` are skipped.
         """
         coarse_of: dict[str, int] = {}
 
@@ -212,43 +191,13 @@ class Likenesses:
             async with anyio.create_task_group() as tasks:
                 for band in BANDS if wanted else ():
                     tasks.start_soon(ask, band)
-        return [
-            (id, likeness)
-            for id, coarse in coarse_of.items()
-            for likeness in wanted
-            if coarse_bits_apart(coarse, likeness.coarse) <= RADIUS and not id.startswith(media_id)
-        ]
+        others = {id: coarse for id, coarse in coarse_of.items() if id.partition(":")[0] not in excluded}
+        return await anyio.to_thread.run_sync(rank_wholes, wanted, others)
 
     async def _fields(self, ids: Sequence[str], name: str) -> dict[str, Any]:
         wanted = {"_id": {"$in": sorted(set(ids))}}
         documents = await self._likenesses.find(wanted, projection={name: 1}) if ids else []
         return {document["_id"]: document[name] for document in documents if name in document}
-
-
-def _is_enough(overlap: Overlap) -> bool:
-    less, more = sorted((_area(overlap.mine), _area(overlap.theirs)))
-    return less >= _MIN_SHARED and more >= _MAX_SHARED
-
-
-def _area(box: Box) -> float:
-    left, top, right, bottom = box
-    return (right - left) * (bottom - top)
-
-
-def _bits_aligned(own: bytes, other: bytes, overlap: Overlap) -> int:
-    """Align two pictures by their common area and return the number of differing bits at the best fit.
-
-    The common part of the picture with the smaller common share is laid over the other picture. If both shares are
-    large, it is not clear which picture was cropped, so both ways are tried.
-    """
-    mine, theirs = _area(overlap.mine), _area(overlap.theirs)
-    is_close = min(mine, theirs) >= _ALL_BUT_WHOLE
-    tries = []
-    if mine >= theirs or is_close:
-        tries.append(aligned_bits_apart(own, other, overlap.theirs, within=overlap.mine))
-    if theirs >= mine or is_close:
-        tries.append(aligned_bits_apart(other, own, overlap.mine, within=overlap.theirs))
-    return min(tries)
 
 
 def likeness_document(media_id: str, likeness: Likeness) -> Document:

@@ -13,6 +13,7 @@ from storage.formats.orientations import UPRIGHT, Turn, compose, exif_orientatio
 _UNITS = 1000
 _HOLE = bytes(16)
 _EXIF_MARK = b"Exif\0\0"
+_XMP = b"application/rdf+xml"
 
 
 def scan(file: BinaryIO) -> Container:
@@ -30,15 +31,16 @@ def scan(file: BinaryIO) -> Container:
         container.is_cut = True
         return container
     parts = {box.kind: box for box in iter_children(file, meta, skip=4)}
-    _Items(file, end, parts, container).read()
+    HeifItems(file, end, parts, container).read()
     return container
 
 
-class _Items:
+class HeifItems:
     """The items of one `meta` box. A part that can't be read does not affect the other parts."""
 
     def __init__(self, file: BinaryIO, end: int, parts: dict[bytes, Box], container: Container) -> None:
-        self._file, self._end, self._parts, self._container = file, end, parts, container
+        self.file, self.parts = file, parts
+        self._end, self._container = end, container
         self._budget = end  # bytes left to search for holes: overlapping tiles must not be read again and again
 
     def read(self) -> None:
@@ -48,15 +50,15 @@ class _Items:
             except TruncatedError:
                 self._container.is_cut = True
 
-    def _fields(self, kind: bytes) -> tuple[BoxFields, int, int]:
+    def fields(self, kind: bytes) -> tuple[BoxFields, int, int]:
         """Return a full box's content, version and flags."""
-        box = self._parts.get(kind)
-        fields = BoxFields(read_content(self._file, box) if box else b"")
+        box = self.parts.get(kind)
+        fields = BoxFields(read_content(self.file, box) if box else b"")
         return fields, fields.read_number(1), fields.read_number(3)
 
     def _read_metadata(self) -> None:
         kinds = self._metadata_items()
-        for id, spans in self._read_extents(set(kinds)).items():
+        for id, spans in self.read_extents(set(kinds)).items():
             if kinds[id] == "pixels":
                 self._container.is_hollow = self._container.is_hollow or not all(
                     self._is_coded(*span) for span in spans
@@ -64,8 +66,8 @@ class _Items:
                 continue
             data = b""
             for start, length in spans:
-                self._file.seek(start)
-                data += self._file.read(max(min(length, BLOCK_BYTES - len(data)), 0))
+                self.file.seek(start)
+                data += self.file.read(max(min(length, BLOCK_BYTES - len(data)), 0))
             if kinds[id] == "exif" and not self._container.exif:
                 # The first four bytes are the offset of the TIFF header. Writers often put "Exif" before it.
                 skip = 4 + int.from_bytes(data[:4])
@@ -84,14 +86,14 @@ class _Items:
         end = start + length
         searched = min(length, self._budget)
         self._budget -= searched
-        self._file.seek(start)
-        if has_hole(self._file, start + searched, _HOLE):
+        self.file.seek(start)
+        if has_hole(self.file, start + searched, _HOLE):
             return False
         for _ in range(_UNITS):
             if start >= end:
                 return start == end
-            self._file.seek(start)
-            unit = int.from_bytes(self._file.read(4))
+            self.file.seek(start)
+            unit = int.from_bytes(self.file.read(4))
             if not unit:
                 return False
             start += 4 + unit
@@ -99,34 +101,34 @@ class _Items:
 
     def _metadata_items(self) -> dict[int, str]:
         """Map item ids to `exif`, `xmp` or `pixels`."""
-        if b"iinf" not in self._parts:
+        names = {b"Exif": "exif", b"hvc1": "pixels", _XMP: "xmp"}
+        return {id: names[kind] for id, kind in self.item_kinds().items() if kind in names}
+
+    def item_kinds(self) -> dict[int, bytes]:
+        """Map item ids to the kinds of the items, such as `hvc1`. The kind of XMP is its content type."""
+        if b"iinf" not in self.parts:
             return {}
-        _, version, _ = self._fields(b"iinf")
-        kinds: dict[int, str] = {}
-        for box in iter_children(self._file, self._parts[b"iinf"], skip=6 if version == 0 else 8):
-            fields = BoxFields(read_content(self._file, box, 1024))
+        _, version, _ = self.fields(b"iinf")
+        kinds: dict[int, bytes] = {}
+        for box in iter_children(self.file, self.parts[b"iinf"], skip=6 if version == 0 else 8):
+            fields = BoxFields(read_content(self.file, box, 1024))
             level = fields.read_number(1)
             fields.read(3)
             if box.kind != b"infe" or level not in {2, 3}:
                 continue
             id = fields.read_number(2 if level == 2 else 4)
             fields.read(2)
-            kind = fields.read(4)
-            if kind == b"Exif":
-                kinds[id] = "exif"
-            elif kind == b"hvc1":
-                kinds[id] = "pixels"
-            elif kind == b"mime":
+            kinds[id] = fields.read(4)
+            if kinds[id] == b"mime":
                 fields.read_text()
-                if fields.read_text() == "application/rdf+xml":
-                    kinds[id] = "xmp"
+                kinds[id] = fields.read_text().encode(errors="replace")
         return kinds
 
-    def _read_extents(self, ids: set[int]) -> dict[int, list[tuple[int, int]]]:
+    def read_extents(self, ids: set[int]) -> dict[int, list[tuple[int, int]]]:
         """Return the byte ranges of items by item id, as offset and length in the file (box `iloc`)."""
-        if not ids or b"iloc" not in self._parts:
+        if not ids or b"iloc" not in self.parts:
             return {}
-        fields, version, _ = self._fields(b"iloc")
+        fields, version, _ = self.fields(b"iloc")
         sizes = fields.read_number(2)
         offset_size, length_size, base_size = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15
         index_size = sizes & 15 if version in {1, 2} else 0
@@ -139,7 +141,7 @@ class _Items:
             if id not in ids or id in extents or reference or method > 1 or not length_size:
                 fields.read(count * (index_size + offset_size + length_size))
                 continue
-            store = self._parts.get(b"idat") if method == 1 else Box(b"", 0, self._end)
+            store = self.parts.get(b"idat") if method == 1 else Box(b"", 0, self._end)
             extents[id] = []
             for _ in range(count):
                 fields.read(index_size)
@@ -157,17 +159,18 @@ class _Items:
 
         Rotations and mirrorings apply in the order of the properties.
         """
-        fields, version, _ = self._fields(b"pitm")
+        fields, version, _ = self.fields(b"pitm")
         primary = fields.read_number(2 if version == 0 else 4)
-        iprp = self._parts.get(b"iprp")
-        children = list(iter_children(self._file, iprp)) if iprp else []
-        properties = next((list(iter_children(self._file, box)) for box in children if box.kind == b"ipco"), [])
+        iprp = self.parts.get(b"iprp")
+        children = list(iter_children(self.file, iprp)) if iprp else []
+        properties = next((list(iter_children(self.file, box)) for box in children if box.kind == b"ipco"), [])
         turn: Turn = UPRIGHT
-        for index in self._property_indexes(next((box for box in children if box.kind == b"ipma"), None), primary):
+        associations = self.property_indexes(next((box for box in children if box.kind == b"ipma"), None))
+        for index in associations.get(primary, ()):
             if not 1 <= index <= len(properties):
                 continue
             box = properties[index - 1]
-            data = read_content(self._file, box, 64)
+            data = read_content(self.file, box, 64)
             if box.kind == b"ispe" and len(data) >= 12:
                 self._container.width, self._container.height = int.from_bytes(data[4:8]), int.from_bytes(data[8:12])
             elif box.kind == b"clap" and len(data) >= 16:  # encoders pad small pictures
@@ -179,15 +182,21 @@ class _Items:
                 turn = compose(turn, mirror(data[0] & 1))
         self._container.turn = exif_orientation(turn) or 1
 
-    def _property_indexes(self, box: Box | None, item: int) -> list[int]:
+    def property_indexes(self, box: Box | None) -> dict[int, list[int]]:
+        """Map item ids to the numbers of their properties, in order (box `ipma`)."""
         if box is None:
             raise TruncatedError
-        fields = BoxFields(read_content(self._file, box))
+        fields = BoxFields(read_content(self.file, box))
         version, flags = fields.read_number(1), fields.read_number(3)
         size = 2 if flags & 1 else 1
+        indexes: dict[int, list[int]] = {}
         for _ in range(fields.read_number(4)):
-            id, count = fields.read_number(2 if version < 1 else 4), fields.read_number(1)
-            indexes = [fields.read_number(size) & (0x7FFF if size == 2 else 0x7F) for _ in range(count)]
-            if id == item:
-                return indexes
-        return []
+            try:
+                id, count = fields.read_number(2 if version < 1 else 4), fields.read_number(1)
+                numbers = [fields.read_number(size) & (0x7FFF if size == 2 else 0x7F) for _ in range(count)]
+            except TruncatedError:
+                if not indexes:
+                    raise
+                break
+            indexes.setdefault(id, numbers)
+        return indexes

@@ -5,17 +5,14 @@ time, because Pillow's switches are global to the process.
 """
 
 import contextlib
-import functools
 import io
-import struct
 import warnings
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageFile
 from pillow_heif import register_heif_opener
 
 from storage.formats import heif, image_containers
@@ -23,14 +20,12 @@ from storage.formats.content_types import HEAD_BYTES, sniff
 from storage.formats.exif import ExifPositionProblem, Position, Tags, read_exif
 from storage.formats.motion_photos import find_motion
 from storage.formats.orientations import rotation_of, swaps_sides
-from storage.formats.results import Damage, Raster, ReadResult, RenderedThumbnail
+from storage.formats.results import Damage, ReadResult
 from storage.formats.similarity_features import compute_likeness
+from storage.formats.thumbnails import FAULTS, LARGE, image_of, make_thumbnails
 from storage.formats.xmp import read_xmp
 
 T = TypeVar("T")
-LARGE, SMALL = 1280, 320
-"""Long sides of the two thumbnails in pixels."""
-
 # Phones make JPEGs of 200 megapixels. What is decoded at once stays within Pillow's own limit (256 MiB of RGB).
 Image.MAX_IMAGE_PIXELS = 2**28
 DECODED_PIXELS = 2**28 // 3
@@ -47,30 +42,6 @@ _FORMATS = {
 }
 _LENIENT = frozenset({"image/heic"})
 """Types whose decoders leave missing parts blank without reporting it."""
-_FAULTS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    RuntimeError,
-    EOFError,
-    struct.error,
-    zlib.error,
-)
-"""The exceptions that Pillow's readers raise on broken input; Pillow documents no exception of its own."""
-
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def examine(path: Path) -> ReadResult:
@@ -83,7 +54,7 @@ def examine(path: Path) -> ReadResult:
         return picture
     with quiet_pillow():
         try:
-            thumbnails, damage = decode(path, picture, _make_thumbnails)
+            thumbnails, damage = decode(path, picture, make_thumbnails)
         except MemoryError:
             return replace(picture, damage=Damage.OUT_OF_MEMORY)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -149,11 +120,11 @@ def _read_tags(block: bytes) -> tuple[Tags, Tags, Tags]:
     """Return the IFD0, Exif and GPS directories. A directory that can't be read is empty."""
     exif = Image.Exif()
     directories: list[Tags] = [{}, {}, {}]
-    with contextlib.suppress(*_FAULTS):
+    with contextlib.suppress(*FAULTS):
         exif.load(block)
         directories[0] = dict(exif)
     for index, pointer in ((1, 0x8769), (2, 0x8825)):
-        with contextlib.suppress(*_FAULTS):
+        with contextlib.suppress(*FAULTS):
             directories[index] = exif.get_ifd(pointer)
     return directories[0], directories[1], directories[2]
 
@@ -189,30 +160,65 @@ def decode(
     """Decode a picture, and pass it and its orientation to `make`. Decode as much of a broken picture as possible.
 
     Return the result of `make`, or None if nothing decodes, and the damage. Decode a JPEG at half, a quarter or an
-    eighth of its size if the long side of the result has at least `within` pixels.
+    eighth of its size if the long side of the result has at least `within` pixels. Decode a HEIC or AVIF picture in this
+    way only above `DECODED_PIXELS`.
     Raise `MemoryError`, or Pillow's error or warning of a decompression bomb above `DECODED_PIXELS`.
     """
     coding = _FORMATS[str(picture.content_type)]
+    if coding in {"HEIF", "AVIF"} and (picture.width or 0) * (picture.height or 0) > DECODED_PIXELS:
+        try:
+            image, is_whole = _decode_tiles(path, within)
+            return make(image, picture.turn), None if is_whole else Damage.CORRUPT
+        except FAULTS:
+            return None, Damage.CORRUPT
     turn = None if coding == "HEIF" else picture.turn  # libheif has already turned the picture
     try:
         with path.open("rb") as file:
             return make(_decode_whole(file, coding, within), turn), None
-    except _FAULTS as error:
+    except FAULTS as error:
         damage = Damage.TRUNCATED if "truncated" in str(error) else Damage.CORRUPT
     try:
         return make(_decode_broken(path, coding, within), turn), damage
-    except _FAULTS:
+    except FAULTS:
         return None, damage
 
 
 def _decode_whole(file: BinaryIO, coding: str, within: int) -> Image.Image:
     image: Image.Image = Image.open(file, formats=(coding,))
     shrink = max(*image.size, within) / within
+    if image.width * image.height > DECODED_PIXELS:
+        shrink = max(shrink, 2)
     image.draft(None, (max(int(image.width / shrink), 1), max(int(image.height / shrink), 1)))
     if image.width * image.height > DECODED_PIXELS:
         raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
     image.load()  # the only step that notices a cut file: `verify()` accepts half a JPEG
     return image
+
+
+def _decode_tiles(path: Path, within: int) -> tuple[Image.Image, bool]:
+    """Decode a picture that is too large to be decoded as a whole, at half, a quarter or a smaller part of its size.
+
+    The picture is not turned yet. Its long side has at least `within` pixels, if so many fit into memory. Return also
+    whether all tiles were decoded. Raise `ValueError` if none was.
+    """
+    from storage.formats import heif_tiles  # noqa: PLC0415  few files need PyAV, and children start often
+
+    with path.open("rb") as file:
+        layout = heif_tiles.read_layout(file)
+    if layout.width * layout.height > heif_tiles.MAX_PIXELS:
+        raise Image.DecompressionBombError(f"{layout.width} x {layout.height} pixels")
+    shrink = 2
+    while max(layout.width, layout.height) >= 2 * shrink * within:
+        shrink *= 2
+    image, count = Image.new("RGB", (max(layout.width // shrink, 1), max(layout.height // shrink, 1)), "grey"), 0
+    for tile in heif_tiles.decode_tiles(path, layout, shrink):
+        image.paste(image_of(tile.raster), (tile.left, tile.top))
+        count += 1
+    if not count:
+        raise ValueError("no tile can be decoded")
+    if layout.profile:
+        image.info["icc_profile"] = layout.profile
+    return image, count == len(layout.tiles)
 
 
 def _decode_broken(path: Path, coding: str, within: int) -> Image.Image:
@@ -229,65 +235,3 @@ def _decode_broken(path: Path, coding: str, within: int) -> Image.Image:
         return _decode_whole(stream, coding, within)
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
-
-
-def thumbnails_from_raster(raster: Raster, orientation: int | None) -> tuple[RenderedThumbnail, ...]:
-    """Make the two thumbnails from pixels that another library decoded. `orientation` is an EXIF orientation."""
-    size = (raster.width, raster.height)
-    return _make_thumbnails(Image.frombytes("RGB", size, raster.data, "raw", "RGB", raster.stride, 1), orientation)
-
-
-def _make_thumbnails(image: Image.Image, orientation: int | None) -> tuple[RenderedThumbnail, ...]:
-    large = make_upright(image, orientation, LARGE)
-    small = large.copy()
-    small.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return _encode(large), _encode(small)
-
-
-def make_upright(image: Image.Image, orientation: int | None, within: int | None = None) -> Image.Image:
-    """Return the picture as people see it: upright, on white, in sRGB, with a long side of at most `within` pixels."""
-    profile = image.info.get("icc_profile")
-    image = _to_scalable_mode(image)
-    if within is not None:
-        image.thumbnail((within, within), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    image = _to_srgb(_flatten_on_white(image), profile)
-    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-
-
-def _to_scalable_mode(image: Image.Image) -> Image.Image:
-    """Convert to a mode whose values can be averaged: L, LA, RGB, RGBA or CMYK."""
-    if image.mode.startswith("I"):  # 16 bits per sample: `convert` alone would clip, not scale
-        image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-    elif image.has_transparency_data and image.mode not in {"LA", "RGBA"}:
-        image = image.convert("RGBA")
-    return image if image.mode in {"L", "LA", "RGB", "RGBA", "CMYK"} else image.convert("RGB")
-
-
-def _flatten_on_white(image: Image.Image) -> Image.Image:
-    if image.mode not in {"LA", "RGBA"}:
-        return image
-    white = Image.new("RGBA", image.size, "white")
-    white.alpha_composite(image.convert("RGBA"))
-    return white.convert("RGB")
-
-
-@functools.cache
-def _srgb() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert to sRGB, the colour space that needs no profile. Ignore a broken or unsuitable profile."""
-    if profile:
-        with contextlib.suppress(ImageCms.PyCMSError, *_FAULTS):
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, _srgb(), outputMode="RGB")
-            return converted if converted is not None else image
-    return image.convert("RGB")
-
-
-def _encode(image: Image.Image) -> RenderedThumbnail:
-    image.info = {}  # else Pillow copies the comment
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=80, optimize=True)
-    return RenderedThumbnail(image.width, image.height, "image/jpeg", stream.getvalue())

@@ -9,6 +9,7 @@ from storage.formats.content_types import HEAD_BYTES, sniff
 from storage.formats.movies import read_movie
 from storage.formats.results import Damage, ReadResult
 from storage.formats.similarity_features import compute_likeness
+from storage.formats.thumbnails import LARGE, thumbnails_from_raster
 
 MOVIES = frozenset({"video/mp4", "video/quicktime", "video/3gpp", "audio/mp4"})
 SOUNDS = frozenset({"audio/mpeg", "audio/amr"})
@@ -53,15 +54,15 @@ def _add_poster(path: Path, movie: ReadResult) -> ReadResult:
         return movie
     from storage.formats.video_frames import read_poster  # noqa: PLC0415
 
-    poster = read_poster(path, movie, pictures.LARGE)
+    poster = read_poster(path, movie, LARGE)
     if isinstance(poster, Damage):
         return replace(movie, damage=movie.damage or poster)
-    thumbnails = pictures.thumbnails_from_raster(poster, movie.turn)
+    thumbnails = thumbnails_from_raster(poster, movie.turn)
     return replace(movie, thumbnails=thumbnails, likeness=compute_likeness(thumbnails))
 
 
 def _read_document(path: Path) -> ReadResult:
     from storage.formats.pdf import read_pdf  # noqa: PLC0415
 
-    document, page = read_pdf(path, pictures.LARGE)
-    return replace(document, thumbnails=pictures.thumbnails_from_raster(page, None)) if page else document
+    document, page = read_pdf(path, LARGE)
+    return replace(document, thumbnails=thumbnails_from_raster(page, None)) if page else document

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from storage.formats.pictures import decode, make_upright, quiet_pillow, read_facts
+from storage.formats.pictures import decode, quiet_pillow, read_facts
 from storage.formats.results import Covered, Damage, Edges
+from storage.formats.thumbnails import make_upright
 
 WHOLE = 5000
 """Minimum long side, in pixels, of a JPEG after it was reduced for release.

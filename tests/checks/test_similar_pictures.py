@@ -21,7 +21,6 @@ from scripts.benchmarks.altered_pictures import altered_copies
 from scripts.demo.scenes import draw_scene
 from storage.checks.similar_pictures import (
     BANDS,
-    RADIUS,
     Likenesses,
     band_of,
     keypoint_document,
@@ -35,6 +34,7 @@ from storage.formats.sandbox import Decoder
 from storage.formats.similarity_features import _dilate
 from storage.indexes import ensure_indexes
 from storage.mongodb.client import Mongo
+from storage.similarity.candidates import RADIUS
 from storage.similarity.keypoints import pack, unpack
 from storage.similarity.perceptual_hash import CUTS
 from tests.support.command_counter import Commands

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from storage.formats import pictures
+from storage.formats import heif_tiles, pictures
 from storage.formats.exif import ExifPositionProblem
 from storage.formats.reader import examine
 from storage.formats.results import Damage, ReadResult
@@ -148,6 +148,7 @@ def test_a_picture_above_the_pixel_limit_keeps_its_facts(
     see: Callable[[bytes], ReadResult], monkeypatch: pytest.MonkeyPatch, format: str
 ) -> None:
     monkeypatch.setattr(pictures, "DECODED_PIXELS", 64 * 48 - 1)
+    monkeypatch.setattr(heif_tiles, "MAX_PIXELS", 64 * 48 - 1)
     picture = see(saved(Image.new("RGB", (64, 48), RED), format, exif=block(GPS, tag_010F="Demo")))
     assert (picture.damage, picture.thumbnails, picture.likeness) == (Damage.TOO_MANY_PIXELS, (), ())
     assert (picture.display_width, picture.display_height, picture.make) == (64, 48, "Demo")

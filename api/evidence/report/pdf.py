@@ -54,6 +54,8 @@ class Paper(FPDF):
         self.set_font("sc", size=10)
         font = self.fonts["sc"]
         self._known = font.cmap if isinstance(font, TTFFont) else {}
+        if isinstance(font, TTFFont):
+            font.ttfont.recalcBBoxes = False  # the whole font's boxes hold for a part, and new ones take long
         self.alias_nb_pages()
         self.add_page()
 
@@ -100,8 +102,7 @@ class Paper(FPDF):
 
 class Printer:
     def __init__(self, report: PackReport, pictures: Mapping[str, bytes]) -> None:
-        self._report, self._pictures = report, pictures
-        self._paper = Paper(report)
+        self._report, self._pictures, self._paper = report, pictures, Paper(report)
 
     def pdf(self) -> bytes:
         paper = self._paper
@@ -240,8 +241,7 @@ class Printer:
 
     def _image(self, picture: PictureBlock, x: float, y: float, wide: float) -> bool:
         """Draw the thumbnail. Return False if this fails, because a damaged thumbnail must not prevent the report."""
-        body = self._pictures.get(picture.id)
-        if not body:
+        if not (body := self._pictures.get(picture.id)):
             return False
         try:
             self._paper.image(io.BytesIO(body), x, y, wide, HIGH, keep_aspect_ratio=True, alt_text=picture.caption[0])
