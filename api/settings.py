@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from schema.media.uploads import MIN_PART_BYTES
+from storage.processes.free_space import FreeSpace
 
 MIB = 1024 * 1024
 
@@ -25,6 +26,11 @@ class Settings:
     """
 
     data: Path = Path("data")
+    storage_folders: tuple[str, ...] = ()
+    """Folders on this machine's disks in which MongoDB or the S3 store keeps its data. `scripts/run` adds the data
+    folder if the embedded engines run."""
+    min_free_bytes: int = 512 * MIB
+    """Free bytes on each of these disks below which nothing is written. 200 phones need about an hour for so much."""
 
     mongo_url: str = "mongodb://127.0.0.1:27017/?replicaSet=mingcha"
     mongo_database: str = "mingcha"
@@ -92,6 +98,10 @@ class Settings:
     @property
     def keys_folder(self) -> Path:
         return self.keys or self.data / "keys"
+
+    @property
+    def free_space(self) -> FreeSpace:
+        return FreeSpace([Path(folder) for folder in self.storage_folders], self.min_free_bytes)
 
     @property
     def sweep_after(self) -> timedelta:

@@ -6,19 +6,36 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from api.connections import open_store
 from api.settings import Settings
+from api.telemetry import shared_metrics
+from schema.core.refusals import Refusal
+from scripts.demo.due import Demo
 from scripts.demo.signins import Signins, signins
-from storage.embedded.data_folder import DataFolder, write_private
+from storage.embedded.data_folder import DataFolder, FolderFullError
 from storage.embedded.engines import Engines
 from storage.indexes import ensure_indexes
 from storage.mongodb.client import Mongo
-from storage.processes.supervisor import Child, ProcessLostError, Program, start_together, trim_log
+from storage.mongodb.errors import StoreError
+from storage.processes.free_space import FreeSpace, RecentShortage
+from storage.processes.scratch_folders import own_memory_folder, scratch_folder
+from storage.processes.supervisor import (
+    MAX_PAUSE_SECONDS,
+    Child,
+    ProcessLostError,
+    Program,
+    start_together,
+    trim_log,
+)
 from storage.store import Store
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 10.0
 GRACE_SECONDS = 12.0  # the API takes up to 10 s to finish its requests
@@ -74,12 +91,18 @@ class LocalStack:
         self.api: list[Child] = []
         self.worker: list[Child] = []
         self.signins: Signins | None = None
+        self.shortage = RecentShortage(FreeSpace((options.data.absolute(),), 0))
+        self._files = ExitStack()
 
     async def open(self) -> None:
         embedded = not has_own_engines(os.environ)
-        Settings.from_environment()  # report bad settings before anything is started
-        folder = DataFolder.open(self.options.data)
-        environment = {**os.environ, "MINGCHA_DATA": str(folder.root), "PYTHONPATH": str(ROOT)}
+        settings = Settings.from_environment()  # report bad settings before anything is started
+        self.shortage = RecentShortage(FreeSpace((self.options.data.absolute(),), settings.min_free_bytes))
+
+        async def open_folder() -> DataFolder:
+            return DataFolder.open(self.options.data, min_free_bytes=settings.min_free_bytes, is_store=embedded)
+
+        folder = await self._when_there_is_space(open_folder)
         lock = folder.acquire_lock() if embedded else None
         if self.options.role != "worker":
             self.listener = bind(self.options.host, self.options.port)
@@ -88,29 +111,61 @@ class LocalStack:
             if folder.is_new and not self.options.no_demo:
                 demo.order()
             folder.write_holder(lock, address_of(self.listener) if self.listener else "no address")
-            self.engines = Engines(folder, lock, self.say, self.lost)
-            environment |= (await self.engines.start()).environment()
-        self.signins = await prepare(Settings.from_environment(environment), demo, self.say)
-        await self._start_own(folder, environment, embedded=embedded)
+        await self._when_there_is_space(partial(self._start, folder, lock, demo))
+
+    async def _when_there_is_space(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Take a step. If it fails while the disk of the data folder is full, take it again, until it succeeds."""
+        pause = 0.5
+        while True:
+            try:
+                return await step()
+            except (FolderFullError, ProcessLostError, Refusal, StoreError, OSError):
+                obstacle = self.shortage.look()
+                if obstacle is None:
+                    raise
+            if pause < 1:
+                self.say(f"The start is tried again until there is space, because {obstacle}.")
+            pause = min(2 * pause, MAX_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
+
+    async def _start(self, folder: DataFolder, lock: int | None, demo: Demo) -> None:
+        environment = {**os.environ, "MINGCHA_DATA": str(folder.root), "PYTHONPATH": str(ROOT)}
+        try:
+            if lock is not None:
+                self.engines = Engines(folder, lock, self.say, self.lost, obstacle=self.shortage.look)
+                environment |= (await self.engines.start()).environment()
+                # The data folder's disk holds the database and the objects.
+                folders = (environment.get("MINGCHA_STORAGE_FOLDERS"), str(folder.root))
+                environment["MINGCHA_STORAGE_FOLDERS"] = ",".join(filter(None, folders))
+            self.signins = await prepare(Settings.from_environment(environment), demo, self.say)
+            await self._start_own(folder, environment, embedded=lock is not None)
+        except Exception:
+            await self._stop_children()
+            raise
 
     async def _start_own(self, folder: DataFolder, environment: Mapping[str, str], *, embedded: bool) -> None:
         """Start the API processes and the worker.
 
         If the engines are external, these processes write their logs to the stderr of this process.
         """
-        # Else the metrics of ended processes would be added to the metrics of running processes.
-        figures = folder.path("metrics")
-        shutil.rmtree(figures, ignore_errors=True)
-        figures.mkdir(mode=0o700)
         # Logs are in UTF-8, whatever the encoding of the terminal is.
-        environment = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(figures), "PYTHONUTF8": "1"}
+        environment = {**environment, **self._metrics_environment(), "PYTHONUTF8": "1"}
+        shutil.rmtree(folder.root / "metrics", ignore_errors=True)  # where older versions kept the metrics
 
         def child(name: str, *arguments: str, passed: tuple[int, ...] = ()) -> Child:
             log = folder.path("logs") / f"{name}.log" if embedded else None
             if log:
                 trim_log(log)
-            command = (sys.executable, "-P", "-m", *arguments)
-            return Child(Program(name, command, environment, ROOT, log, passed, GRACE_SECONDS), self.say, self.lost)
+            program = Program(
+                name=name,
+                command=(sys.executable, "-P", "-m", *arguments),
+                environment={**environment, shared_metrics.NAME: name},
+                folder=ROOT,
+                log=log,
+                passed=passed,
+                grace_seconds=GRACE_SECONDS,
+            )
+            return Child(program, self.say, self.lost, self.shortage.look)
 
         if self.listener:
             descriptor = self.listener.fileno()
@@ -123,6 +178,21 @@ class LocalStack:
         await start_together(
             [*(process.start(self._answers) for process in self.api), *(process.start() for process in self.worker)]
         )
+
+    def _metrics_environment(self) -> dict[str, str]:
+        """Return the variable that names a folder in memory for the metrics of all processes.
+
+        Without such a folder, each process keeps its metrics to itself. The folder must not be on a disk: the metrics
+        are mapped files, and the kernel ends a process that writes to such a file on a full disk.
+        """
+        try:
+            folder = self._files.enter_context(scratch_folder(own_memory_folder()))
+        except OSError as error:
+            self.say(
+                f"The metrics of the processes are not added up, because there is no shared memory ({error.strerror})."
+            )
+            return {}
+        return {shared_metrics.FOLDER: str(folder)}
 
     async def _answers(self) -> bool:
         """Whether an API process answers a request.
@@ -144,49 +214,36 @@ class LocalStack:
     async def wait(self) -> None:
         """Wait until an engine or a process can't be kept alive, then raise its `ProcessLostError`.
 
-        Meanwhile, trim the logs every minute.
+        Meanwhile, trim the logs every minute, and look at the disk every second.
         """
         logs = self.options.data / "logs"
         while not self.lost.done():
-            await asyncio.wait([self.lost], timeout=60)
             for log in logs.glob("*.log"):
                 trim_log(log)
+            for _ in range(60):
+                self.shortage.look()
+                await asyncio.wait([self.lost], timeout=1)
         raise self.lost.result()
 
     async def close(self) -> None:
         """Stop the API processes first, then the worker, then the engines."""
         if self.listener:
             self.listener.close()
+        await self._stop_children()
+        self._files.close()
+
+    async def _stop_children(self) -> None:
         for children in (self.api, self.worker):
             await asyncio.gather(*(child.stop() for child in children))
         if self.engines:
             await self.engines.stop()
+        self.api, self.worker, self.engines = [], [], None
 
     def kill(self) -> None:
         for child in (*self.api, *self.worker):
             child.kill()
         if self.engines:
             self.engines.kill()
-
-
-class Demo:
-    """The state of the demo in a data folder.
-
-    `order` makes the demo due. The demo stays due until it is loaded completely, even if loading is interrupted.
-    """
-
-    def __init__(self, folder: DataFolder) -> None:
-        self._state = folder.root / "demo"
-
-    def order(self) -> None:
-        write_private(self._state, "due")
-
-    def mark_loaded(self) -> None:
-        write_private(self._state, "loaded")
-
-    @property
-    def is_due(self) -> bool:
-        return self._state.exists() and self._state.read_text() == "due"
 
 
 async def prepare(settings: Settings, demo: Demo, say: Callable[[str], None]) -> Signins | None:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -38,7 +39,9 @@ def parse_options() -> argparse.Namespace:
 
 
 def say(sentence: str) -> None:
-    print(f"mingcha: {sentence}", file=sys.stderr, flush=True)
+    """Tell the operator something. If the output goes to a full disk, the sentence is lost."""
+    with contextlib.suppress(OSError):
+        print(f"mingcha: {sentence}", file=sys.stderr, flush=True)
 
 
 def print_welcome(stack: LocalStack) -> None:
@@ -71,7 +74,8 @@ async def run(stack: LocalStack) -> None:
         if proxies := unusable_proxies():
             say(f"{', '.join(proxies)} can't be used, and is left out.")
         await stack.open()
-        print_welcome(stack)
+        with contextlib.suppress(OSError):  # the output may go to a full disk
+            print_welcome(stack)
         await stack.wait()
     finally:
         await stack.close()

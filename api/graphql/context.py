@@ -89,6 +89,10 @@ class Context:
         return self.services.keys
 
     @property
+    def is_disk_full(self) -> bool:
+        return self.settings.free_space.is_low
+
+    @property
     def permits(self) -> Mapping[str, Permit]:
         return self.services.registry.permits
 

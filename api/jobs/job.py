@@ -38,12 +38,13 @@ class Job:
     """Periodic work.
 
     `start` is called once in each worker process. It returns a function that is run again after each pause of
-    `seconds`. `kind` is the label in metrics and logs.
+    `seconds`. `kind` is the label in metrics and logs. Work that `frees_space` also runs while a disk is full.
     """
 
     kind: str
     seconds: float
     start: Callable[[Resources], Awaitable[Run]]
+    frees_space: bool = False
 
 
 @dataclass(frozen=True)

@@ -53,5 +53,5 @@ JOBS = (
     Queue("media", _verify, lambda store: store.media.watch_uploaded),
     Job("again", EVERY_FEW_SECONDS, _verify_again),
     Job("sweep", EVERY_HOUR, _sweep_unnamed),
-    Job("sweep", EVERY_HOUR, _sweep_uploads),
+    Job("sweep", EVERY_HOUR, _sweep_uploads, frees_space=True),
 )

@@ -84,7 +84,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     probes = [
         database(used_store.mongo.command),
         object_store(used_store.objects.check_bucket),
-        free_space(settings.data, needed=(settings.data / "engines").is_dir()),
+        free_space(settings.free_space),
         signing_key(lambda: keys.signing),
         server_clock(used_store.database_clock),
     ]

@@ -1,14 +1,11 @@
 """Report health: `/healthz` says that the process is alive, `/readyz` which parts of the service are up or down."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,13 +13,12 @@ from starlette.responses import Response
 from api.http import responses
 from api.http.operator_access import is_operator
 from storage.mongodb.database_clock import MAX_SECONDS, DatabaseClock
+from storage.processes.free_space import FreeSpace
 from storage.s3.bucket_rules import BucketFinding as Feature
 
 PROBE_SECONDS = 2.0
 CACHE_SECONDS = 1.0
 """How long the results are reused. Everybody may ask, so asking often must not put load on the database."""
-MIN_FREE_BYTES = 1024**3
-MIB = 1024 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -171,21 +167,18 @@ def object_store(reach: Callable[[], Awaitable[object]]) -> Probe:
     return Probe("objectStore", ask)
 
 
-def free_space(folder: Path, min_bytes: int = MIN_FREE_BYTES, *, needed: bool = True) -> Probe:
-    """Return the probe of the free bytes on the disk of `folder`.
+def free_space(space: FreeSpace) -> Probe:
+    """Return the probe of the free bytes on the disks that hold the data.
 
-    If the folder holds only keys, this part is not `needed`.
+    It is not `needed`: while a disk is full, the service refuses writes and goes on answering reads.
     """
 
     async def ask() -> str:
-        free = (await anyio.to_thread.run_sync(shutil.disk_usage, folder)).free
-        if free < min_bytes:
-            raise PartDownError(
-                f"{free // MIB} MiB free where the data lies; at least {min_bytes // MIB} MiB are needed."
-            )
-        return f"{free // MIB} MiB free where the data lies."
+        if full := space.describe_full():
+            raise PartDownError(f"{full[0].upper()}{full[1:]}: writes are refused until there is space.")
+        return space.describe()
 
-    return Probe("disk", ask, needed)
+    return Probe("disk", ask, needed=False)
 
 
 def server_clock(compared: DatabaseClock) -> Probe:

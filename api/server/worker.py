@@ -13,7 +13,7 @@ import anyio
 import structlog
 
 from api.connections import open_store
-from api.jobs.job import EVERY_FEW_SECONDS, Job, Queue, Resources
+from api.jobs.job import EVERY_FEW_SECONDS, EVERY_SECOND, Job, Queue, Resources
 from api.jobs.watchdog import LOOK_SECONDS, LoopTurns, WorkInProgress, driver_signs, watching
 from api.server.areas import PRODUCT
 from api.server.bucket_setup import BucketSetup
@@ -23,6 +23,7 @@ from api.telemetry.metrics import Metrics
 from schema.core.refusals import Refusal
 from storage.formats.sandbox import Decoder
 from storage.mongodb.errors import StoreError
+from storage.processes.free_space import FreeSpace
 from storage.processes.scratch_folders import scratch_folder
 from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
@@ -42,16 +43,18 @@ async def run_worker(
             tasks.start_soon(turns.run)
             resources = Resources(store, settings, metrics, decoder, folder, exits)
             tasks.start_soon(BucketSetup(store.objects, settings).run)
+            space = settings.free_space
             for job in jobs:
                 if isinstance(job, Job):
                     piece = _while_clock_is_right(store, await job.start(resources))
-                    tasks.start_soon(_repeat, metrics, work, job.kind, piece, job.seconds)
+                    needed = None if job.frees_space else space
+                    tasks.start_soon(_repeat, metrics, work, job.kind, piece, job.seconds, needed)
                 else:
                     wakeup = Wakeup()
                     listen = partial(_listen, job.changes(store), wakeup)
                     tasks.start_soon(_repeat, metrics, work, "listen", listen, 1.0)
                     piece_of_queue = _while_clock_is_right(store, await job.start(resources))
-                    tasks.start_soon(_work_through, work, job.kind, piece_of_queue, wakeup)
+                    tasks.start_soon(_work_through, work, job.kind, piece_of_queue, wakeup, space)
 
 
 def _while_clock_is_right(store: Store, piece: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T | bool]]:
@@ -67,10 +70,11 @@ def _while_clock_is_right(store: Store, piece: Callable[[], Awaitable[T]]) -> Ca
 
 
 async def _work_through(
-    work: WorkInProgress, kind: str, do_one: Callable[[], Awaitable[bool]], wakeup: "Wakeup"
+    work: WorkInProgress, kind: str, do_one: Callable[[], Awaitable[bool]], wakeup: "Wakeup", space: FreeSpace
 ) -> None:
     """Do the due pieces of one kind, one after another, for ever."""
     while True:
+        await _wait_for_space(space, kind)
         is_done = False
         with _survive_errors(kind), work.track(kind):
             is_done = await do_one()
@@ -113,11 +117,28 @@ async def _listen(changes: Callable[[], AsyncIterator[None]], wakeup: Wakeup) ->
         wakeup.set()
 
 
+async def _wait_for_space(space: FreeSpace, kind: str) -> None:
+    """Wait while a disk that holds the data is full."""
+    is_told = False
+    while space.is_low:
+        if not is_told:
+            log.warning("waits for space", work=kind)
+        is_told = True
+        await anyio.sleep(EVERY_SECOND)
+
+
 async def _repeat(
-    metrics: Metrics, work: WorkInProgress, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float
+    metrics: Metrics,
+    work: WorkInProgress,
+    kind: str,
+    piece: Callable[[], Awaitable[object]],
+    every_seconds: float,
+    space: FreeSpace | None = None,
 ) -> None:
-    """Do `piece`, then pause for `every_seconds`, again and again for ever."""
+    """Do `piece`, then pause for `every_seconds`, again and again for ever. Wait for `space` before each piece."""
     while True:
+        if space:
+            await _wait_for_space(space, kind)
         with _survive_errors(kind), work.track(kind), metrics.measure_work(kind):
             await piece()
         await anyio.sleep(every_seconds)

@@ -9,6 +9,7 @@ import logging
 import re
 import sys
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
@@ -132,9 +133,17 @@ class _LoggerFactory:
 
 
 class _NamedLogger(structlog.WriteLogger):
+    """Drops a line that can't be written. A full disk must not fail the work that the line is about."""
+
     def __init__(self, stream: TextIO, name: str) -> None:
         super().__init__(stream)
         self.name = name
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
 
 
 def _keep_first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -4,7 +4,6 @@ Each label has a fixed set of values, so nothing that a client sends becomes a l
 the metrics of all processes are added up.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from prometheus_client import (
     multiprocess,
 )
 
+from api.telemetry.shared_metrics import share_metrics
 from api.telemetry.tracing import BAD_USER_INPUT, INTERNAL, Trace
 from schema.core.refusals import RefusalCode
 from storage.mongodb.client import CommandListener
@@ -51,9 +51,10 @@ def known_or_other(value: str, known: frozenset[str]) -> str:
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own."""
+    """The metrics of one process, in a registry of their own. Other processes may share their metrics with it."""
 
     def __init__(self) -> None:
+        self._is_shared = share_metrics()
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "mingcha_requests_total", "HTTP requests.", ("operation", "outcome"), registry=self.registry
@@ -134,7 +135,7 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """Return the metrics in Prometheus's text format, and the content type of this format."""
         registry = self.registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if self._is_shared:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST

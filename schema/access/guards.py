@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import strawberry
 from strawberry.extensions import FieldExtension
 
-from schema.access.permissions import IRREVERSIBLE, OUTBOX
+from schema.access.permissions import IRREVERSIBLE, OUTBOX, WITHOUT_SPACE
 from schema.access.viewers import Owner
 from schema.core.context import Context, Info
 from schema.core.refusals import Refusal, RefusalCode, Refused
@@ -47,6 +47,14 @@ def check_fresh_sign_in(context: Context) -> None:
         raise Refusal(RefusalCode.SIGN_IN_TOO_OLD)
 
 
+def check_space(info: Info) -> None:
+    """Check that there is space for what this mutation writes. Raise `Refusal(UNAVAILABLE)` if a disk is full."""
+    if f"{info.path.typename}.{info.field_name}" not in WITHOUT_SPACE and info.context.is_disk_full:
+        raise Refusal(
+            RefusalCode.UNAVAILABLE, "The server's disk is nearly full. Nothing was changed or lost. Try again later."
+        )
+
+
 class RequirePermission(FieldExtension):
     """Check the permit of a query or subscription. A refusal becomes a GraphQL error with the refusal's code."""
 
@@ -65,6 +73,7 @@ class RequirePermissionOrRefuse(FieldExtension):
         try:
             check_permit(info)
             info.context.check_clock()
+            check_space(info)
             info.context.clear_loaded()  # an earlier mutation of the same document may have changed loaded records
             return await next_(source, info, **arguments)
         except Refusal as refusal:

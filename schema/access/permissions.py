@@ -85,6 +85,25 @@ They need a sign-in of the last minutes, because a stolen access token alone mus
 with `wipe`. Every other mutation adds something, or can be taken back by another mutation or by a new sign-in.
 """
 
+WITHOUT_SPACE = frozenset(
+    f"Mutation.{name}"
+    for name in (
+        "signIn",
+        "signOut",
+        "refreshSession",
+        "changePassword",
+        "revokeDevice",
+        "wipeDevices",
+        "sync",
+        "forgetPushToken",
+        "abortUploads",
+    )
+)
+"""Mutations that are allowed while a disk is full. Readers need them, or they protect accounts, or they free space.
+
+Each of them writes only a few hundred bytes.
+"""
+
 Row = tuple[str, Permit, str]
 """A type of the SDL, a permit, and the names of the fields that need the permit, separated by blanks."""
 

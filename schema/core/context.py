@@ -66,6 +66,10 @@ class Context(Protocol):
         """The refusal if the phone's contract level is too old, else None. Such a phone may only empty its outbox."""
 
     @property
+    def is_disk_full(self) -> bool:
+        """Whether a disk that holds the data has too little space for writes."""
+
+    @property
     def now(self) -> datetime:
         """The time of the request. It is read once, so that all writes of a request have the same time."""
 

@@ -1,6 +1,7 @@
 """Manage the data folder of an installation: its lock, its secrets, and the ports of its embedded engines."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FREE_BYTES = 500 * 2**20
+"""What the engines take in a new folder."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 PORTS = 11  # one for mongod, ten for the S3 engine
 # Linux uses ports above this range for outgoing connections, so our ports stay free between two starts.
 FIRST_PORT, LAST_PORT = 20_000, 32_000
@@ -27,6 +30,10 @@ class FolderUnusableError(Exception):
     """Raised if the folder can't be created or written, or its disk is full. The message says why and what to do."""
 
 
+class FolderFullError(FolderUnusableError):
+    """Raised if the folder can't be written because its disk is full, although the folder was in use before."""
+
+
 @dataclass(frozen=True)
 class DataFolder:
     """The folder with all data of an installation. Only its owner can read the files in it."""
@@ -34,9 +41,14 @@ class DataFolder:
     root: Path
 
     @classmethod
-    def open(cls, root: Path) -> "DataFolder":
-        """Create the folder if missing. Raise `FolderUnusableError` if it can't be written or the disk is full."""
-        root = root.absolute()
+    def open(cls, root: Path, *, min_free_bytes: int = 0, is_store: bool = True) -> "DataFolder":
+        """Create the folder if missing. Raise `FolderUnusableError` if it can't be written or the disk is full.
+
+        `min_free_bytes` must stay free beside what a new folder takes. With `is_store`, the engines keep their data in
+        the folder. A folder that they have used before may have no space left: reading needs little.
+        """
+        folder = cls(root.absolute())
+        root = folder.root
         try:
             for path in (root, root / "engines", root / "logs"):
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -44,15 +56,17 @@ class DataFolder:
             (root / "engines" / "probe").unlink()
             free = shutil.disk_usage(root).free
         except OSError as error:
-            raise FolderUnusableError(
+            kind = FolderFullError if error.errno in FULL and not folder.is_new else FolderUnusableError
+            raise kind(
                 f"The data folder {root} can't be written ({error.strerror}). Make it writable, or name another with --data."
             ) from error
-        if free < FREE_BYTES:
+        needed = FREE_BYTES + min_free_bytes
+        if is_store and folder.is_new and free < needed:
             raise FolderUnusableError(
-                f"The disk of the data folder {root} is full: {free // 2**20} MB are free, and {FREE_BYTES // 2**20} MB "
+                f"The disk of the data folder {root} is full: {free // 2**20} MB are free, and {needed // 2**20} MB "
                 "are needed. Free some, or name a folder on another disk with --data."
             )
-        return cls(root)
+        return folder
 
     @property
     def is_new(self) -> bool:
@@ -93,9 +107,13 @@ class DataFolder:
         return descriptor
 
     def write_holder(self, lock: int, address: str) -> None:
-        """Write the id of this process and the address at which it serves into the lock file."""
+        """Write the id of this process and the address at which it serves into the lock file.
+
+        If the disk is full, the file stays empty. It only informs people who try to use the folder too.
+        """
         os.truncate(lock, 0)
-        os.pwrite(lock, json.dumps({"pid": os.getpid(), "address": address}).encode(), 0)
+        with contextlib.suppress(OSError):
+            os.pwrite(lock, json.dumps({"pid": os.getpid(), "address": address}).encode(), 0)
 
     def secret(self, name: str) -> str:
         """Return the secret with this name: 192 random bits in hex. The first call creates and stores it."""

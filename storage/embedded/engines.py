@@ -55,7 +55,7 @@ class Engines:
     """Both embedded engines of a data folder.
 
     `lock` is the file descriptor of the folder's lock. `say` gets messages for the operator. `lost` gets its result
-    when an engine can't be kept alive.
+    when an engine can't be kept alive. `obstacle` returns a clause about the machine if no engine can live on it now.
     """
 
     folder: DataFolder
@@ -64,6 +64,7 @@ class Engines:
     lost: "asyncio.Future[ProcessLostError]"
     mongod_options: Sequence[str] = ()
     durable: bool = True
+    obstacle: Callable[[], str | None] = lambda: None
     _children: list[Child] = field(default_factory=list)
     _ports: Sequence[int] = ()
 
@@ -111,7 +112,7 @@ class Engines:
     def _child(self, program: Program) -> Child:
         if program.log:
             trim_log(program.log)
-        return Child(program, self.say, self.lost)
+        return Child(program, self.say, self.lost, self.obstacle)
 
     async def stop(self) -> None:
         """Ask both engines to stop, and wait. Acknowledged data also survives if they are killed instead."""

@@ -17,6 +17,7 @@ from storage.processes.task_groups import collapse_exception_groups
 
 LOG_BYTES = 16 * 2**20
 DEATHS, DEATHS_SECONDS = 5, 60.0
+MAX_PAUSE_SECONDS = 10.0
 PATIENCE_SECONDS = 10.0
 
 
@@ -49,15 +50,18 @@ class Child:
     """A program that runs until `stop`, and is started again if it dies.
 
     `say` gets messages for the operator, such as that the program died. `lost` gets its result when the program can't
-    be kept alive.
+    be kept alive. `obstacle` returns a clause about the machine if nothing can live on it now, such as a full disk. The
+    program is not given up then: it is started again and again, until the obstacle has gone.
     """
 
     program: Program
     say: Callable[[str], None]
     lost: "asyncio.Future[ProcessLostError]"
+    obstacle: Callable[[], str | None] = lambda: None
     _process: asyncio.subprocess.Process | None = None
     _watch: "asyncio.Task[None] | None" = None
     _deaths: list[float] = field(default_factory=list)
+    _excused: int = 0
     _stopping: bool = False
 
     @property
@@ -135,19 +139,47 @@ class Child:
             code = await process.wait()
             _kill_group(process.pid)  # kill the processes that the program started
             if self._stopping:
+                return
+            revived = await self._revive(f"died by {_cause(code)}")
+            if revived is None:
+                return
+            process = revived
+
+    async def _revive(self, how: str) -> asyncio.subprocess.Process | None:
+        """Start the program again after a pause. `how` says how it ended. Return None if it is given up."""
+        while True:
+            pause = self._count_death(how)
+            if pause is None:
                 return None
-            now = time.monotonic()
-            self._deaths = [*(death for death in self._deaths if death > now - DEATHS_SECONDS), now]
-            if len(self._deaths) >= DEATHS:
-                return self._give_up(
-                    f"{self.program.name} died {DEATHS} times within a minute, last by {_cause(code)}."
-                )
-            self.say(f"{self.program.name} died by {_cause(code)} and is started again.")
-            await asyncio.sleep(0.1 * 2 ** (len(self._deaths) - 1))
+            await asyncio.sleep(pause)
             try:
-                process = await self._spawn()
+                return await self._spawn()
             except OSError as error:
-                return self._give_up(f"{self.program.name} died and can't be started again: {error}.")
+                how = f"can't be started again: {error}"
+                if not self.obstacle():
+                    self._give_up(f"{self.program.name} died and {how}.")
+                    return None
+
+    def _count_death(self, how: str) -> float | None:
+        """Return the pause in seconds before the program is started again. Return None if it is given up.
+
+        Deaths during an obstacle don't count. The operator is told of an obstacle only once.
+        """
+        name = self.program.name
+        if obstacle := self.obstacle():
+            if not self._excused:
+                self.say(f"{name} {how}, because {obstacle}. It is started again until it can go on.")
+            self._excused = min(self._excused + 1, 10)  # a larger power of two would exceed the longest pause anyway
+            self._deaths = []
+            return min(0.1 * float(1 << self._excused), MAX_PAUSE_SECONDS)
+        self._excused, now = 0, time.monotonic()
+        self._deaths = [*(death for death in self._deaths if death > now - DEATHS_SECONDS), now]
+        if len(self._deaths) >= DEATHS:
+            cause = how.removeprefix("died by ")
+            self._give_up(f"{name} died {DEATHS} times within a minute, last by {cause}.")
+            return None
+        self.say(f"{name} {how} and is started again.")
+        return 0.1 * float(1 << (len(self._deaths) - 1))
 
     def _give_up(self, sentence: str) -> None:
         if not self.lost.done():
@@ -191,10 +223,14 @@ async def start_together(starts: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 def trim_log(log: Path) -> None:
-    """If a log is larger than 16 MiB, copy it to `NAME.1` and empty it. A program can keep writing to the log."""
+    """If a log is larger than 16 MiB, copy it to `NAME.1` and empty it. A program can keep writing to the log.
+
+    If there is no space for the copy, its newest lines are lost: the log must not fill the disk.
+    """
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > LOG_BYTES:
-            shutil.copy(log, log.with_name(f"{log.name}.1"))
+            with contextlib.suppress(OSError):
+                shutil.copy(log, log.with_name(f"{log.name}.1"))
             os.truncate(log, 0)
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,9 @@ asyncio.run(main())
 class Made:
     """A child that runs a line of shell, and the messages about it."""
 
-    def __init__(self, folder: Path, shell: str, grace_seconds: float = 5) -> None:
+    def __init__(
+        self, folder: Path, shell: str, grace_seconds: float = 5, obstacle: Callable[[], str | None] = lambda: None
+    ) -> None:
         self.said: list[str] = []
         self.lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
         program = Program(
@@ -44,7 +47,7 @@ class Made:
             log=folder / "shell.log",
             grace_seconds=grace_seconds,
         )
-        self.child = Child(program, self.said.append, self.lost)
+        self.child = Child(program, self.said.append, self.lost, obstacle)
 
 
 async def test_a_killed_child_is_restarted(tmp_path: Path) -> None:
@@ -67,6 +70,40 @@ async def test_a_child_that_dies_five_times_within_a_minute_is_given_up(tmp_path
     assert "shell died 5 times within a minute, last by exit code 3." in str(lost)
     assert str(lost).endswith("the disk is gone")
     assert (tmp_path / "shell.log").read_text() == "the disk is gone\n" * 5
+    await made.child.stop()
+
+
+async def test_a_child_that_dies_of_a_full_disk_is_never_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told in one sentence. With space again, the child counts as any other."""
+    monkeypatch.setattr(supervisor, "MAX_PAUSE_SECONDS", 0.01)
+    full: list[str | None] = ["the disk of /srv has less than 512 MiB free"]
+    made = Made(tmp_path, "echo died; exit 3", obstacle=lambda: full[0])
+    await made.child.start()
+    log = tmp_path / "shell.log"
+    await wait_until_async(lambda: log.exists() and log.read_text().count("died\n") > 2 * supervisor.DEATHS)
+    assert not made.lost.done()
+    assert made.said == [f"shell died by exit code 3, because {full[0]}. It is started again until it can go on."]
+    full[0] = None
+    lost = await asyncio.wait_for(made.lost, 20)
+    assert "shell died 5 times within a minute" in str(lost)
+    await made.child.stop()
+
+
+async def test_a_child_whose_log_has_no_space_is_started_again(tmp_path: Path) -> None:
+    full: list[str | None] = ["the disk of /srv has less than 512 MiB free"]
+    made = Made(tmp_path, "exec sleep 60", obstacle=lambda: full[0])
+    await made.child.start()
+    first, log = made.child.pid, tmp_path / "shell.log"
+    assert first
+    log.unlink()
+    log.mkdir()  # nothing can be written to it
+    os.kill(first, signal.SIGKILL)
+    await wait_until_async(lambda: made.child.pid is None)
+    log.rmdir()
+    await wait_until_async(lambda: made.child.pid not in {None, first})
+    assert not made.lost.done()
     await made.child.stop()
 
 
@@ -161,3 +198,12 @@ def test_a_long_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         running.write(b"goes on")
     assert log.read_bytes() == b"goes on"
     assert (tmp_path / "mongod.log.1").read_bytes() == b"short and long"
+
+
+def test_a_long_log_is_emptied_although_its_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "LOG_BYTES", 10)
+    log = tmp_path / "mongod.log"
+    log.write_bytes(b"much too long")
+    (tmp_path / "mongod.log.1").symlink_to("/dev/full")
+    trim_log(log)
+    assert log.read_bytes() == b""

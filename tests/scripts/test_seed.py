@@ -20,11 +20,11 @@ from api.server.graphql_schema import build_schema
 from schema.access.viewers import Role
 from schema.casework.cases import CaseState
 from scripts.demo.actions import DemoActions
+from scripts.demo.due import Demo
 from scripts.demo.loading import SEED, NotEmptyError, make_demo_plan, seed
 from scripts.demo.photos import draw_photo
 from scripts.demo.randomness import SeededRandom
 from scripts.demo.signins import signins
-from scripts.local_stack import Demo
 from storage.demo import Demos
 from storage.embedded import mongod
 from storage.embedded.data_folder import DataFolder

@@ -15,6 +15,7 @@ from api.settings import Settings
 from api.telemetry.metrics import Metrics
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
+from storage.processes.free_space import FreeSpace
 from storage.s3.client import ObjectStore
 from tests.support.small_schema import SECRET, Context, schema_of
 
@@ -117,7 +118,7 @@ async def test_the_real_engines_are_ready(mongo: Mongo, store: ObjectStore, tmp_
     probes = [
         database(mongo.command),
         object_store(store.ping),
-        free_space(tmp_path, 1),
+        free_space(FreeSpace([tmp_path], 1)),
         signing_key(lambda: None),
     ]
     async with client_of(*probes) as client:
@@ -127,6 +128,7 @@ async def test_the_real_engines_are_ready(mongo: Mongo, store: ObjectStore, tmp_
     assert says["database"].startswith("MongoDB 6.0.5, replica set ")
     assert "fine on loopback only" in says["database"]
     assert says["objectStore"] == "The bucket answers signed requests."
+    assert says["disk"].endswith(f" MiB free on the disk of {tmp_path}.")
 
 
 async def test_only_operators_see_the_features_of_the_store(store: ObjectStore) -> None:
@@ -171,7 +173,7 @@ async def test_unusable_engines_are_down_and_reveal_no_secrets(engines: Addresse
         database(mongo.command),
         object_store(nowhere.ping),
         object_store(stranger.ping),
-        free_space(tmp_path, 2**62),
+        free_space(FreeSpace([tmp_path], 2**62)),
         signing_key(no_key),
     ]
     async with client_of(*probes) as client:
@@ -183,6 +185,14 @@ async def test_unusable_engines_are_down_and_reveal_no_secrets(engines: Addresse
     assert [part["up"] for part in answer.json()["parts"]] == [False] * 5
     assert SECRET not in answer.text
     assert "/secret/place" not in answer.text
+
+
+async def test_a_full_disk_is_down_and_the_service_stays_ready(tmp_path: Path) -> None:
+    async with client_of(free_space(FreeSpace([tmp_path], 2**62))) as client:
+        answer = await client.get("/readyz")
+    [part] = answer.json()["parts"]
+    assert (answer.status_code, part["up"], part["needed"]) == (200, False, False)
+    assert part["says"].startswith(f"The disk of {tmp_path} has less than ")
 
 
 async def test_a_mongod_without_a_replica_set_or_primary_is_down() -> None:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.process_states import wait_until
@@ -13,14 +14,14 @@ ROOT = Path(__file__).parents[2]
 
 
 class Run:
-    """One process of `scripts/run`, its output and its children."""
+    """One process of `scripts/run`, its output and its children. `prefix` is a command that executes it."""
 
-    def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
+    def __init__(self, data: Path, *arguments: str, prefix: Sequence[str] = (), **environment: str) -> None:
         self.log = data.with_name(f"{data.name}-{time.monotonic_ns()}.out")
         own = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "scripts.run", f"--data={data}", *arguments],
+                [*prefix, sys.executable, "-P", "-m", "scripts.run", f"--data={data}", *arguments],
                 env={**own, "PYTHONPATH": str(ROOT), **environment},
                 cwd=data.parent,
                 stdin=subprocess.DEVNULL,

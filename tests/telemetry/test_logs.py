@@ -206,3 +206,11 @@ async def test_a_request_line_holds_the_operation_and_its_outcome(stream: io.Str
         assert line["milliseconds"] >= 0
     (fault,) = (line for line in written(stream) if line["event"] == "fault")
     assert fault["correlation"] == answers[2].headers["x-request-id"]
+
+
+def test_a_line_that_finds_no_space_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    with io.TextIOWrapper(io.FileIO("/dev/full", "w"), write_through=True) as full:
+        logs.configure_logging(stream=full)
+        structlog.get_logger("a").warning("work failed")
+        assert not capsys.readouterr().err
+        logging.getLogger("library").warning("work failed")

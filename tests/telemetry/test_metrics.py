@@ -13,6 +13,7 @@ from api.server.health import Readiness
 from api.server.routes import build_web_app
 from api.settings import Settings
 from api.telemetry.metrics import Metrics, outcome_of
+from api.telemetry.shared_metrics import FILE_BYTES
 from api.telemetry.tracing import Trace
 from storage.mongodb.client import Mongo
 from tests.support.small_schema import Context, schema_of
@@ -144,15 +145,32 @@ async def test_only_operators_can_read_metrics(
     assert "s3cret" not in answer.text
 
 
-def test_metrics_of_several_processes_are_added_up(tmp_path: Path) -> None:
-    """Prometheus's client chooses how to count when it is imported. So the test starts processes of its own."""
-    program = (
-        "from api.telemetry.metrics import Metrics; from api.telemetry.tracing import Trace; m = Metrics();"
-        "m.count_request(Trace('x', 'query'), 200, 0.1); print(m.render()[0].decode())"
-    )
-    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    for count in (1.0, 2.0):
-        done = subprocess.run(
-            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-        )
-        assert f'mingcha_requests_total{{operation="query",outcome="ok"}} {count}' in done.stdout
+COUNT = (
+    "from api.telemetry.metrics import Metrics; from api.telemetry.tracing import Trace; m = Metrics();"
+    "m.count_request(Trace('x', 'query'), 200, 0.1); print(m.render()[0].decode())"
+)
+
+
+def counted(folder: Path, **more: str) -> str:
+    """Count one request in a process of its own, because Prometheus's client keeps files per process."""
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONPATH": str(ROOT), **more}
+    done = subprocess.run([sys.executable, "-c", COUNT], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_metrics_of_several_processes_are_added_up_in_files_without_holes(tmp_path: Path) -> None:
+    """The kernel ends a process that writes to a mapped hole on a full disk. A process of the same name goes on."""
+    for count, name in ((1.0, "api-1"), (2.0, "worker"), (3.0, "worker")):
+        shown = counted(tmp_path, MINGCHA_PROCESS_NAME=name)
+        assert f'mingcha_requests_total{{operation="query",outcome="ok"}} {count}' in shown
+    files = list(tmp_path.iterdir())
+    assert {file.name.rpartition("_")[2] for file in files} == {"api-1.db", "worker.db"}
+    for file in files:
+        assert file.stat().st_blocks * 512 >= file.stat().st_size == FILE_BYTES
+
+
+def test_a_process_without_space_for_shared_metrics_counts_for_itself(tmp_path: Path) -> None:
+    for kind in ("counter", "histogram", "gauge_livesum"):
+        (tmp_path / f"{kind}_api-1.db").symlink_to("/dev/full")
+    shown = counted(tmp_path, MINGCHA_PROCESS_NAME="api-1")
+    assert 'mingcha_requests_total{operation="query",outcome="ok"} 1.0' in shown
