@@ -46,7 +46,7 @@ _MAX_SHARING = 500
 """Maximum number of candidates that one search by keypoints may find.
 
 If there are more, each keypoint is searched separately, and keypoints that `_MAX_PER_KEYPOINT` pictures have are
-skipped.
+skipped. If all are skipped, the first candidates have to do: somebody has sent the picture very often.
 """
 _MAX_PER_KEYPOINT = 100
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -169,7 +169,7 @@ class Likenesses:
             of_one = await self._marks.find({"keys": {"$in": mark_keys}}, projection=shown, limit=_MAX_PER_KEYPOINT)
             if len(of_one) < _MAX_PER_KEYPOINT:
                 telling |= {document["_id"]: document for document in of_one}
-        return list(telling.values())
+        return list(telling.values()) or documents
 
     async def _candidates(self, excluded: Collection[str], wanted: Sequence[Likeness]) -> list[tuple[str, Likeness]]:
         """Return pairs (id of a stored likeness, wanted likeness) whose coarse hashes are within `RADIUS`.
