@@ -16,7 +16,7 @@ from tests.support.large_heif import coded_tile, grid
 from tests.support.picture_files import near, saved
 
 CASE = Path(__file__).parents[3] / "shared/data/cases/heic-108-megapixels.heic"
-RED, GREEN, BLUE, GREY = (200, 30, 30), (30, 160, 40), (40, 60, 200), (120, 120, 120)
+RED, GREEN, BLUE, GREY = (200, 30, 30), (30, 160, 40), (40, 60, 200), (125, 125, 125)
 
 
 def corners(body: bytes) -> list[object]:
@@ -88,8 +88,7 @@ def test_a_tile_that_cannot_be_decoded_is_told_and_the_others_are_shown(tmp_path
     file = grid(2, 2, (1000, 1000), lambda column, row: broken if column + row == 0 else body, configuration, turns=0)
     picture = shown(tmp_path / "photo", file)
     assert picture.damage is Damage.CORRUPT
-    assert not near(corners(picture.thumbnails[0].data)[0], RED)
-    assert colours_of(picture.thumbnails[0].data)[1:] == ["red", "red", "red"]
+    assert colours_of(picture.thumbnails[0].data) == ["grey", "red", "red", "red"]
     nothing = shown(tmp_path / "none", grid(2, 2, (1000, 1000), lambda *_: broken, configuration, turns=0))
     assert (nothing.damage, nothing.thumbnails) == (Damage.CORRUPT, ())
 
