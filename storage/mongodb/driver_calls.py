@@ -8,6 +8,7 @@ again. So a cancelled caller waits until its call has ended. The driver's timeou
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -15,7 +16,6 @@ from itertools import count
 from typing import Any, ParamSpec, TypeVar
 
 import anyio
-import anyio.lowlevel
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,36 +51,42 @@ async def run_to_end(call: Coroutine[Any, Any, T], *, may_last: bool = False) ->
 
     `may_last` excludes a call that can take hours from `open_calls`.
     """
-    task = asyncio.ensure_future(_count(call, may_last=may_last))
-    # Without the shield, anyio would cancel again in every turn of the event loop.
-    with anyio.CancelScope(shield=True):
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            while not task.done():
-                await _wait_despite_cancellation(task)
-            raise
+    loop = asyncio.get_running_loop()
+    # A cancelled caller cancels what it awaits, so it awaits this future instead of the task.
+    ended: asyncio.Future[None] = loop.create_future()
+    task = loop.create_task(_run(call, ended, may_last=may_last))
+    try:
+        await ended
+    except asyncio.CancelledError:
+        if not task.done():
+            await _wait_despite_cancellation(task)
+        if not task.cancelled():
+            task.exception()  # so that asyncio does not log an error that nobody asked for
+        raise
     return task.result()
 
 
-async def _count(call: Coroutine[Any, Any, T], *, may_last: bool) -> T:
-    number = next(_NUMBERS)
+async def _run(call: Coroutine[Any, Any, T], ended: "asyncio.Future[None]", *, may_last: bool) -> T:
+    number, progress = next(_NUMBERS), _PROGRESS.get()
     if not may_last:
         _OPEN.add(number)
     try:
         return await call
     finally:
         _OPEN.discard(number)
-        if progress := _PROGRESS.get():
+        if progress:
             progress.ended += 1
+        if not ended.done():
+            ended.set_result(None)
 
 
 async def _wait_despite_cancellation(task: "asyncio.Task[Any]") -> None:
-    """Wait for the task. Return early if the caller is cancelled once more. The first cancellation is raised later."""
-    try:
-        await asyncio.wait([task])
-    except asyncio.CancelledError:
-        return
+    """Wait for the task, even if the caller is cancelled again and again."""
+    # Without the shield, anyio would cancel again in every turn of the event loop.
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
 
 
 def uncancelled(*, lasting: str = "") -> Callable[[type[C]], type[C]]:
@@ -101,8 +107,6 @@ def uncancelled(*, lasting: str = "") -> Callable[[type[C]], type[C]]:
 def _wrap(method: Callable[P, Coroutine[Any, Any, T]], *, may_last: bool) -> Callable[P, Coroutine[Any, Any, T]]:
     @wraps(method)
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        # A loop of calls would never end if no call noticed that the caller was cancelled before.
-        await anyio.lowlevel.checkpoint_if_cancelled()
         return await run_to_end(method(*args, **kwargs), may_last=may_last)
 
     return run

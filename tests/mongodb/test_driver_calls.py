@@ -12,7 +12,7 @@ import pytest
 from schema.core.refusals import Refusal
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Collection, CommandListener, Mongo, Session
-from storage.mongodb.driver_calls import open_calls
+from storage.mongodb.driver_calls import open_calls, run_to_end
 from tests.support.fail_points import COMMANDS, failing
 from tests.support.small_schema import until
 
@@ -106,6 +106,26 @@ async def test_a_cancelled_caller_waits_until_its_call_has_ended(
         assert seen.ended == seen.begun != [], name
         assert not open_calls(), name
     await own.close()
+
+
+async def test_a_call_in_its_own_task_takes_two_turns_of_the_event_loop() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def call() -> int:
+        return turns
+
+    counting = asyncio.create_task(count())
+    await asyncio.sleep(0)
+    begun = turns
+    assert await run_to_end(call()) == begun + 1
+    assert turns == begun + 2
+    counting.cancel()
 
 
 @pytest.mark.both_drivers
