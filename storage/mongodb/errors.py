@@ -129,7 +129,14 @@ class DuplicateError(Exception):
 
 
 class StoreError(Exception):
-    """Raised for an error of the driver or server that no caller can handle. Clients see only a correlation id."""
+    """Raised for an error of the driver or server that no caller can handle. Clients see only a correlation id.
+
+    `code` is the server's error code, or None for an error of the driver itself. The log shows it.
+    """
+
+    def __init__(self, text: str = "", code: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class HistoryLostError(Exception):
@@ -154,4 +161,4 @@ def reply_error(
         return Refusal(RefusalCode.UNAVAILABLE)
     if refusals or is_transient:
         return Refusal(RefusalCode.BUSY)
-    return StoreError(" ".join([kind, *names.values()]))
+    return StoreError(" ".join([kind, *names.values()]), next(iter(names), None))

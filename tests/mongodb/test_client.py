@@ -57,8 +57,9 @@ def test_an_unreachable_database_is_reported_as_unavailable(error: PyMongoError)
 
 
 def test_a_fault_is_named_without_its_values() -> None:
-    with pytest.raises(StoreError, match=r"^OperationFailure BadValue$"), translate_errors():
+    with pytest.raises(StoreError, match=r"^OperationFailure BadValue$") as fault, translate_errors():
         raise reported(OperationFailure, 2, "BadValue")
+    assert fault.value.code == 2
     with pytest.raises(StoreError, match=r"^BulkWriteError 121$"), translate_errors():
         raise bulk(writeErrors=[{"index": 0, "code": 121, "errmsg": "13800138000"}])
 
