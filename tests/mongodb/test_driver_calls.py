@@ -56,6 +56,7 @@ CALLS: dict[str, Call] = {
     "change_one": lambda _, things: things.change_one({}, {"$set": {"n": 1}}),
     "delete_many": lambda _, things: things.delete_many({}),
     "aggregate": lambda _, things: things.aggregate([{"$match": {}}]),
+    "distinct": lambda _, things: things.distinct("n", {}),
     "count": lambda _, things: things.count({}),
     "command": lambda mongo, _: mongo.command("find", "things"),
     "transact": in_transaction,

@@ -6,7 +6,7 @@ from typing import Any
 
 from storage.mongodb.client import Mongo
 
-COMMANDS = ["find", "aggregate", "insert", "update", "delete", "findAndModify"]
+COMMANDS = ["find", "aggregate", "distinct", "insert", "update", "delete", "findAndModify"]
 
 
 @asynccontextmanager
