@@ -23,6 +23,7 @@ from storage.embedded.engines import Engines
 from storage.indexes import ensure_indexes
 from storage.mongodb.client import Mongo
 from storage.mongodb.errors import StoreError
+from storage.processes.confinement_probe import Probed, probe
 from storage.processes.free_space import FreeSpace, RecentShortage
 from storage.processes.scratch_folders import own_memory_folder, scratch_folder
 from storage.processes.supervisor import (
@@ -93,6 +94,7 @@ class LocalStack:
         self.signins: Signins | None = None
         self.shortage = RecentShortage(FreeSpace((options.data.absolute(),), 0))
         self._files = ExitStack()
+        self._probing: asyncio.Task[Probed | None] | None = None
 
     async def open(self) -> None:
         embedded = not has_own_engines(os.environ)
@@ -106,12 +108,15 @@ class LocalStack:
         lock = folder.acquire_lock() if embedded else None
         if self.options.role != "worker":
             self.listener = bind(self.options.host, self.options.port)
+        self._probing = asyncio.create_task(probe(folder.root / "engines"))
         demo = Demo(folder)
         if lock is not None:
             if folder.is_new and not self.options.no_demo:
                 demo.order()
             folder.write_holder(lock, address_of(self.listener) if self.listener else "no address")
         await self._when_there_is_space(partial(self._start, folder, lock, demo))
+        found = await self._probing
+        self.say(found.sentence() if found else "The process that decodes media can't be started.")
 
     async def _when_there_is_space(self, step: Callable[[], Awaitable[T]]) -> T:
         """Take a step. If it fails while the disk of the data folder is full, take it again, until it succeeds."""
@@ -227,6 +232,8 @@ class LocalStack:
 
     async def close(self) -> None:
         """Stop the API processes first, then the worker, then the engines."""
+        if self._probing:
+            self._probing.cancel()
         if self.listener:
             self.listener.close()
         await self._stop_children()

@@ -4,9 +4,9 @@ Nothing is decoded.
 """
 
 import mmap
-from pathlib import Path
 
 from storage.formats.content_types import HEAD_BYTES, sniff
+from storage.formats.media_sources import MediaSource
 from storage.formats.results import Damage, ReadResult
 
 # Bytes of a 20 ms frame after its header, by frame type (3GPP TS 26.101 and 26.201, annex A); None: reserved.
@@ -21,9 +21,9 @@ _MAX_FRAMES = 2_000_000
 _SEARCHED, _PADDING = 2**16, 4096
 
 
-def read_sound(path: Path) -> ReadResult:
+def read_sound(medium: MediaSource) -> ReadResult:
     """Read type, duration and damage. Raise `OSError` if the file can't be opened."""
-    with path.open("rb") as file:
+    with medium.open("rb") as file:
         content_type = sniff(file.read(HEAD_BYTES))
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             millis, damage = _measure_amr(data) if content_type == "audio/amr" else _measure_mp3(data)

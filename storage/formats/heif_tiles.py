@@ -7,7 +7,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import av
@@ -16,6 +15,7 @@ from av.video.reformatter import ColorRange, Interpolation
 from storage.formats.heif import HeifItems
 from storage.formats.image_containers import Container
 from storage.formats.iso_bmff import Box, BoxFields, TruncatedError, iter_boxes, iter_children, read_content
+from storage.formats.media_sources import MediaSource
 from storage.formats.results import Raster
 
 MAX_PIXELS = 2**28
@@ -148,10 +148,10 @@ class _Layout(HeifItems):
         return matrix, is_full, profile
 
 
-def decode_tiles(path: Path, picture: TiledPicture, shrink: int) -> Iterator[Placed]:
+def decode_tiles(medium: MediaSource, picture: TiledPicture, shrink: int) -> Iterator[Placed]:
     """Yield the tiles, `shrink` times smaller. Leave out a tile that can't be decoded."""
     decoders: dict[tuple[bytes, bytes], av.VideoCodecContext] = {}
-    with path.open("rb") as file:
+    with medium.open("rb") as file:
         for number, tile in enumerate(picture.tiles):
             with contextlib.suppress(*_FAULTS):
                 key = (tile.kind, tile.configuration)

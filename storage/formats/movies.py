@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import BinaryIO
 
 from storage.formats.content_types import HEAD_BYTES, sniff
@@ -23,6 +22,7 @@ from storage.formats.iso_bmff import (
     iter_children,
     read_content,
 )
+from storage.formats.media_sources import MediaSource
 from storage.formats.movie_metadata import MovieTags, read_tags
 from storage.formats.movie_samples import has_holes, measure_fragments
 from storage.formats.orientations import Turn, compose, exif_orientation, rotation_of, swaps_sides
@@ -49,9 +49,9 @@ class _Track:
     is_hollow: bool
 
 
-def read_movie(path: Path) -> ReadResult:
+def read_movie(medium: MediaSource) -> ReadResult:
     """Read all facts from the boxes. Make no thumbnails. Raise `OSError` if the file can't be opened."""
-    with path.open("rb") as file:
+    with medium.open("rb") as file:
         content_type = sniff(file.read(HEAD_BYTES))
         end = file.seek(0, os.SEEK_END)
         top = list(iter_boxes(file, 0, end))

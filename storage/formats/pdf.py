@@ -5,15 +5,16 @@ with Mingcha, because machines have no Chinese font to count on.
 """
 
 import ctypes
+import mmap
 import os
 import unicodedata
-from pathlib import Path
 from typing import Any
 
 import pypdfium2
 from pylopdf_fonts_zh_cn import sans_path
 from pypdfium2 import raw
 
+from storage.formats.media_sources import MediaSource
 from storage.formats.results import Damage, Raster, ReadResult
 
 _TAIL_BYTES = 2048
@@ -49,11 +50,11 @@ def _set_fonts() -> None:
 _set_fonts()
 
 
-def read_pdf(path: Path, side: int) -> tuple[ReadResult, Raster | None]:
+def read_pdf(medium: MediaSource, side: int) -> tuple[ReadResult, Raster | None]:
     """Read the facts, and render the first page with a long side of `side` pixels. Never run scripts or forms."""
-    is_cut = _is_cut(path)
+    is_cut = _is_cut(medium)
     try:
-        with pypdfium2.PdfDocument(path) as document:
+        with pypdfium2.PdfDocument(_map(medium)) as document:
             revision = raw.FPDF_GetSecurityHandlerRevision(document)
             count = len(document)
             picture = ReadResult(
@@ -73,6 +74,13 @@ def read_pdf(path: Path, side: int) -> tuple[ReadResult, Raster | None]:
         if getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}:
             return ReadResult("application/pdf", is_encrypted=True, damage=Damage.ENCRYPTED), None
         return _mark_damaged(ReadResult("application/pdf"), is_cut=is_cut), None
+
+
+def _map(medium: MediaSource) -> "ctypes.Array[ctypes.c_char]":
+    """Return the file as memory that the kernel fills while it is read. pdfium can't open a file by its descriptor."""
+    with medium.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    return (ctypes.c_char * len(data)).from_buffer(data)
 
 
 def _mark_damaged(picture: ReadResult, *, is_cut: bool) -> ReadResult:
@@ -112,9 +120,9 @@ def _lacks_letters(page: pypdfium2.PdfPage) -> bool:
     return False
 
 
-def _is_cut(path: Path) -> bool:
+def _is_cut(medium: MediaSource) -> bool:
     """Return whether the end marker is missing (ISO 32000-1, 7.5.5). pdfium repairs such files without a report."""
-    with path.open("rb") as file:
+    with medium.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - _TAIL_BYTES, 0))
         tail = file.read()

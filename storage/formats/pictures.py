@@ -9,7 +9,6 @@ import io
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from PIL import Image, ImageFile
@@ -18,6 +17,7 @@ from pillow_heif import register_heif_opener
 from storage.formats import heif, image_containers
 from storage.formats.content_types import HEAD_BYTES, sniff
 from storage.formats.exif import ExifPositionProblem, Position, Tags, read_exif
+from storage.formats.media_sources import MediaSource
 from storage.formats.motion_photos import find_motion
 from storage.formats.orientations import rotation_of, swaps_sides
 from storage.formats.results import Damage, ReadResult
@@ -44,17 +44,17 @@ _LENIENT = frozenset({"image/heic"})
 """Types whose decoders leave missing parts blank without reporting it."""
 
 
-def examine(path: Path) -> ReadResult:
+def examine(medium: MediaSource) -> ReadResult:
     """Read the facts, and make the large and the small thumbnail. `damage` says why facts or thumbnails are incomplete.
 
     Raise `OSError` if the file can't be opened.
     """
-    picture = read_facts(path)
+    picture = read_facts(medium)
     if picture.damage in {Damage.EMPTY, Damage.UNSUPPORTED}:
         return picture
     with quiet_pillow():
         try:
-            thumbnails, damage = decode(path, picture, make_thumbnails)
+            thumbnails, damage = decode(medium, picture, make_thumbnails)
         except MemoryError:
             return replace(picture, damage=Damage.OUT_OF_MEMORY)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -66,9 +66,9 @@ def examine(path: Path) -> ReadResult:
     return replace(picture, thumbnails=thumbnails, likeness=compute_likeness(thumbnails), damage=damage)
 
 
-def read_facts(path: Path) -> ReadResult:
+def read_facts(medium: MediaSource) -> ReadResult:
     """Read all that `examine` returns except thumbnails and likeness, without decoding a pixel."""
-    with path.open("rb") as file:
+    with medium.open("rb") as file:
         head = file.read(HEAD_BYTES)
         content_type = sniff(head)
         if content_type not in _FORMATS:
@@ -155,7 +155,7 @@ def quiet_pillow() -> Iterator[None]:
 
 
 def decode(
-    path: Path, picture: ReadResult, make: Callable[[Image.Image, int | None], T], within: int = LARGE
+    medium: MediaSource, picture: ReadResult, make: Callable[[Image.Image, int | None], T], within: int = LARGE
 ) -> tuple[T | None, Damage | None]:
     """Decode a picture, and pass it and its orientation to `make`. Decode as much of a broken picture as possible.
 
@@ -167,18 +167,18 @@ def decode(
     coding = _FORMATS[str(picture.content_type)]
     if coding in {"HEIF", "AVIF"} and (picture.width or 0) * (picture.height or 0) > DECODED_PIXELS:
         try:
-            image, is_whole = _decode_tiles(path, within)
+            image, is_whole = _decode_tiles(medium, within)
             return make(image, picture.turn), None if is_whole else Damage.CORRUPT
         except FAULTS:
             return None, Damage.CORRUPT
     turn = None if coding == "HEIF" else picture.turn  # libheif has already turned the picture
     try:
-        with path.open("rb") as file:
+        with medium.open("rb") as file:
             return make(_decode_whole(file, coding, within), turn), None
     except FAULTS as error:
         damage = Damage.TRUNCATED if "truncated" in str(error) else Damage.CORRUPT
     try:
-        return make(_decode_broken(path, coding, within), turn), damage
+        return make(_decode_broken(medium, coding, within), turn), damage
     except FAULTS:
         return None, damage
 
@@ -195,7 +195,7 @@ def _decode_whole(file: BinaryIO, coding: str, within: int) -> Image.Image:
     return image
 
 
-def _decode_tiles(path: Path, within: int) -> tuple[Image.Image, bool]:
+def _decode_tiles(medium: MediaSource, within: int) -> tuple[Image.Image, bool]:
     """Decode a picture that is too large to be decoded as a whole, at half, a quarter or a smaller part of its size.
 
     The picture is not turned yet. Its long side has at least `within` pixels, if so many fit into memory. Return also
@@ -203,7 +203,7 @@ def _decode_tiles(path: Path, within: int) -> tuple[Image.Image, bool]:
     """
     from storage.formats import heif_tiles  # noqa: PLC0415  few files need PyAV, and children start often
 
-    with path.open("rb") as file:
+    with medium.open("rb") as file:
         layout = heif_tiles.read_layout(file)
     if layout.width * layout.height > heif_tiles.MAX_PIXELS:
         raise Image.DecompressionBombError(f"{layout.width} x {layout.height} pixels")
@@ -211,7 +211,7 @@ def _decode_tiles(path: Path, within: int) -> tuple[Image.Image, bool]:
     while max(layout.width, layout.height) >= 2 * shrink * within:
         shrink *= 2
     image, count = Image.new("RGB", (max(layout.width // shrink, 1), max(layout.height // shrink, 1)), "grey"), 0
-    for tile in heif_tiles.decode_tiles(path, layout, shrink):
+    for tile in heif_tiles.decode_tiles(medium, layout, shrink):
         image.paste(image_of(tile.raster), (tile.left, tile.top))
         count += 1
     if not count:
@@ -221,10 +221,10 @@ def _decode_tiles(path: Path, within: int) -> tuple[Image.Image, bool]:
     return image, count == len(layout.tiles)
 
 
-def _decode_broken(path: Path, coding: str, within: int) -> Image.Image:
+def _decode_broken(medium: MediaSource, coding: str, within: int) -> Image.Image:
     """Decode as much of a broken picture as possible. The rest is blank."""
     # With its end marker put back, a JPEG decodes as far as it goes, a progressive one in all its lines.
-    data = path.read_bytes()
+    data = medium.read_bytes()
     if coding == "JPEG":
         data += b"\xff\xd9"
     elif coding == "WEBP":  # only a whole file decodes, so the missing bytes are replaced by zeros

@@ -1,9 +1,10 @@
-"""Read media in a child process with limited time and memory. If the child crashes, only its current file fails."""
+"""Read media in a confined child process with limited time and memory. If it crashes, only its current file fails."""
 
 import contextlib
 import os
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import PIPE
@@ -20,10 +21,15 @@ from storage.formats.results import A, Damage, ReadResult, from_json
 
 _ROOT = Path(__file__).parents[2]
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
-"""Makes NumPy use one thread. Each thread would reserve address space, and the child's address space is limited."""
+_LIBRARIES = {"OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
+"""Makes NumPy use one thread, because each thread would reserve address space, and the child's address space is limited.
+
+Also keeps ONNX Runtime from reporting its use to its maker, which the child could not reach anyway.
+"""
 _START_SECONDS = 30.0
 _REPLY_BYTES = 32 * 2**20
+_BROKEN = (ConnectionError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.IncompleteRead, ValueError)
+"""The errors by which a child shows that it has ended, or that it answers nonsense."""
 
 
 class DecoderUnavailableError(Exception):
@@ -36,13 +42,14 @@ class DecoderUnavailableError(Exception):
 class Sandbox:
     """One child process that runs one of `functions` on one file at a time. Use several sandboxes to work in parallel.
 
-    A function is named `module:function`, takes a path as its first argument, and returns one of the result classes.
-    The child starts on demand. Use the sandbox as an async context manager: leaving the context ends the child.
-    On Linux a child never outlives its parent.
+    A function is named `module:function`, takes a `MediaSource` as its first argument, and returns one of the result
+    classes. The child starts on demand. Use the sandbox as an async context manager: leaving the context ends the child.
+    On Linux a child never outlives its parent, and `confine` says what it can reach: this process opens the files for
+    it. The child can open only its libraries and `readable` files by itself.
     """
 
-    def __init__(self, *functions: str, seconds: float, memory_bytes: int) -> None:
-        self._functions = functions
+    def __init__(self, *functions: str, seconds: float, memory_bytes: int, readable: Sequence[Path] = ()) -> None:
+        self._functions, self._readable = functions, readable
         self._seconds, self._memory_bytes = seconds, memory_bytes
         self._child: _Child | None = None
         self._turn = anyio.Lock()
@@ -60,27 +67,33 @@ class Sandbox:
         """Return the process id of the child, or None if no child is running."""
         return self._child.process.pid if self._child else None
 
-    async def _run(self, kind: type[A], work: str, path: Path, *more: Any) -> A:
-        answered = False
-        try:
-            child = await self._ready()
+    async def _run(self, kind: type[A], work: str, path: Path, *more: Any, into: Path | None = None) -> A:
+        """Run the function `work` on the file at `path`. It writes to the file at `into`, which is created.
+
+        Raise `OSError` if the file can't be opened.
+        """
+        with _opened(path, into) as descriptors:
+            answered = False
             try:
-                with anyio.fail_after(self._seconds):
-                    await child.requests.send(_request(work, path, more))
-                    size = int.from_bytes(await child.replies.receive_exactly(4))
-                    if size > _REPLY_BYTES:
-                        return kind(damage=Damage.CRASHED)
-                    answer = from_json(await child.replies.receive_exactly(size), kind)
-            except TimeoutError:
-                return kind(damage=Damage.TIMED_OUT)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.IncompleteRead, ValueError):
-                return kind(damage=Damage.CRASHED)
-            answered = True
-            return answer
-        finally:
-            # Also when cancelled: a late answer would be taken for the next picture's.
-            if not answered:
-                await self._end()
+                child = await self._ready()
+                try:
+                    with anyio.fail_after(self._seconds):
+                        socket.send_fds(child.channel, [b"+"], descriptors)
+                        await child.requests.send(orjson.dumps([work, *more]) + b"\n")
+                        size = int.from_bytes(await child.replies.receive_exactly(4))
+                        if size > _REPLY_BYTES:
+                            return kind(damage=Damage.CRASHED)
+                        answer = from_json(await child.replies.receive_exactly(size), kind)
+                except TimeoutError:
+                    return kind(damage=Damage.TIMED_OUT)
+                except _BROKEN:
+                    return kind(damage=Damage.CRASHED)
+                answered = True
+                return answer
+            finally:
+                # Also when cancelled: a late answer would be taken for the next picture's.
+                if not answered:
+                    await self._end()
 
     async def _ready(self) -> "_Child":
         if self._child is not None and _has_ended(self._child.process):
@@ -95,25 +108,38 @@ class Sandbox:
         return self._child
 
     async def _start(self) -> "_Child":
-        process = await anyio.open_process(
+        channel, childs_end = socket.socketpair()
+        readable = orjson.dumps([os.fspath(path) for path in self._readable]).decode()
+        with childs_end:
+            try:
+                process = await self._spawn(childs_end.fileno(), readable)
+            except BaseException:
+                channel.close()
+                raise
+        if process.stdin is None or process.stdout is None:
+            raise DecoderUnavailableError("The process that decodes pictures has no pipes.")
+        channel.settimeout(0)
+        return _Child(process, process.stdin, BufferedByteReceiveStream(process.stdout), channel)
+
+    async def _spawn(self, channel: int, readable: str) -> Process:
+        return await anyio.open_process(
             [
                 *(sys.executable, "-m", "storage.formats.sandbox_child"),
-                *(str(os.getpid()), str(self._memory_bytes), *self._functions),
+                *(str(os.getpid()), str(self._memory_bytes), str(channel), readable, *self._functions),
             ],
             stdin=PIPE,
             stdout=PIPE,
             stderr=None,
             cwd=_ROOT,
             # No secrets: hostile bytes may take over the child.
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _ONE_THREAD,
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _LIBRARIES,
+            pass_fds=[channel],
         )
-        if process.stdin is None or process.stdout is None:
-            raise DecoderUnavailableError("The process that decodes pictures has no pipes.")
-        return _Child(process, process.stdin, BufferedByteReceiveStream(process.stdout))
 
     async def _end(self) -> None:
         child, self._child = self._child, None
         if child is not None:
+            child.channel.close()
             with anyio.CancelScope(shield=True):
                 with contextlib.suppress(ProcessLookupError):
                     child.process.kill()
@@ -144,8 +170,6 @@ class Decoder(Sandbox):
         Raise `DecoderUnavailableError` if no child can be started, `OSError` if the path can't be read.
         """
         async with self._turn:
-            if not os.access(path, os.R_OK):
-                raise FileNotFoundError(path)
             picture = await self._run_checked(self._work, path)
             if picture.damage in {Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY}:
                 facts = await self._run_checked(self._facts, path)
@@ -169,6 +193,19 @@ class _Child:
     process: Process
     requests: ByteSendStream
     replies: BufferedByteReceiveStream
+    channel: socket.socket
+
+
+@contextlib.contextmanager
+def _opened(path: Path, into: Path | None) -> Iterator[list[int]]:
+    """Open the file to read and create the file to write during the block. Yield their descriptors."""
+    with contextlib.ExitStack() as opened:
+        descriptors = [os.open(path, os.O_RDONLY | os.O_CLOEXEC)]
+        opened.callback(os.close, descriptors[0])
+        if into is not None:
+            descriptors.append(os.open(into, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            opened.callback(os.close, descriptors[1])
+        yield descriptors
 
 
 def _has_ended(process: Process) -> bool:
@@ -178,7 +215,3 @@ def _has_ended(process: Process) -> bool:
     except ChildProcessError:  # the event loop has already reaped it
         return True
     return ended is not None or process.returncode is not None
-
-
-def _request(work: str, path: Path, more: Sequence[Any]) -> bytes:
-    return orjson.dumps([work, os.fspath(path.absolute()), *more]) + b"\n"

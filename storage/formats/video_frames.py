@@ -1,16 +1,15 @@
 """Decode the first frame of a video to plain RGB with PyAV."""
 
-from pathlib import Path
-
 import av
 
+from storage.formats.media_sources import MediaSource
 from storage.formats.results import Damage, Raster, ReadResult
 
 DECODED_PIXELS = 2**28 // 3
 _MAX_PACKETS = 600
 
 
-def read_poster(path: Path, picture: ReadResult, side: int) -> Raster | Damage:
+def read_poster(medium: MediaSource, picture: ReadResult, side: int) -> Raster | Damage:
     """Return the first frame that decodes, or the damage. The frame is not rotated yet.
 
     Its long side has at most `side` pixels. `picture` is the result of reading the boxes.
@@ -23,7 +22,7 @@ def read_poster(path: Path, picture: ReadResult, side: int) -> Raster | Damage:
     options = {"max_pixels": str(DECODED_PIXELS), "threads": "1"}
     try:
         with (
-            path.open("rb") as file,
+            medium.open("rb") as file,
             av.open(
                 file,
                 "r",

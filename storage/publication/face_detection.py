@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from storage.formats.media_sources import MediaSource
 from storage.formats.results import Face, Faces
 from storage.publication.masking import View, decode_views
 
@@ -32,12 +33,12 @@ The reason is that the network halves its input five times.
 """
 
 
-def find(path: Path, model: str) -> Faces:
+def find(medium: MediaSource, model: str) -> Faces:
     """Find at most `MAX_FACES` faces in the picture, highest confidence first. `model` is the path of the model's file.
 
     Raise `OSError` if a file can't be opened, and `ValueError` if `model` is not the CenterFace model of 2019.
     """
-    views, damage = decode_views(path, LONG_SIDES, MULTIPLE)
+    views, damage = decode_views(medium, LONG_SIDES, MULTIPLE)
     network = _network(model) if views else None
     detections = [face for view in views if network for face in _detect(network, view)]
     faces = (_widen(face) for face in _suppress_overlaps(detections))

@@ -7,10 +7,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
+from storage.formats.media_sources import MediaSource
 from storage.formats.pictures import decode, quiet_pillow, read_facts
 from storage.formats.results import Covered, Damage, Edges
 from storage.formats.thumbnails import make_upright
@@ -34,18 +35,18 @@ class View:
     pixels: bytes
 
 
-def cover(path: Path, boxes: Sequence[Edges], into: str) -> Covered:
-    """Write a copy of the picture in which the boxes are painted black to the file `into`.
+def cover(medium: MediaSource, boxes: Sequence[Edges], into: BinaryIO) -> Covered:
+    """Write a copy of the picture in which the boxes are painted black to `into`.
 
     The copy is an upright JPEG without metadata. The boxes are rounded outwards to whole pixels. Raise `OSError` if a
-    file can't be opened or written.
+    file can't be read or written.
     """
-    picture = read_facts(path)
+    picture = read_facts(medium)
     if picture.damage in _UNREADABLE:
         return Covered(damage=picture.damage)
     with quiet_pillow():
         try:
-            image, damage = decode(path, picture, make_upright, WHOLE)
+            image, damage = decode(medium, picture, make_upright, WHOLE)
         except _BOMB:
             return Covered(damage=Damage.TOO_MANY_PIXELS)
     if image is None:
@@ -63,18 +64,18 @@ def pixels_of(box: Edges, width: int, height: int) -> tuple[int, int, int, int]:
     return math.floor(left * width), math.floor(top * height), math.ceil(right * width), math.ceil(bottom * height)
 
 
-def decode_views(path: Path, long_sides: Sequence[int], multiple: int) -> tuple[list[View], Damage | None]:
+def decode_views(medium: MediaSource, long_sides: Sequence[int], multiple: int) -> tuple[list[View], Damage | None]:
     """Decode the picture upright, once for each of `long_sides`. Both sides of a view are rounded up to a `multiple`.
 
     If the picture can't be decoded, return no views and the damage.
     """
-    picture = read_facts(path)
+    picture = read_facts(medium)
     if picture.damage in _UNREADABLE:
         return [], picture.damage
     largest = max(long_sides)
     with quiet_pillow():
         try:
-            image, damage = decode(path, picture, partial(make_upright, within=largest), largest)
+            image, damage = decode(medium, picture, partial(make_upright, within=largest), largest)
         except _BOMB:
             return [], Damage.TOO_MANY_PIXELS
     if image is None:

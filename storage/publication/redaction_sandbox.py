@@ -1,4 +1,4 @@
-"""Run face detection and masking in child processes with limited time and memory."""
+"""Run face detection and masking in confined child processes with limited time and memory."""
 
 import importlib.metadata
 import importlib.util
@@ -32,7 +32,7 @@ class FaceFinder(Sandbox):
     """Finds faces in pictures. Its child process uses about 550 MB of memory, and 900 MB for the largest pictures."""
 
     def __init__(self, model: Path, *, seconds: float = 60.0, memory_bytes: int = 2048 * 2**20) -> None:
-        super().__init__(FIND, seconds=seconds, memory_bytes=memory_bytes)
+        super().__init__(FIND, seconds=seconds, memory_bytes=memory_bytes, readable=[model])
         self._model = model
 
     async def find(self, path: Path) -> Faces:
@@ -51,9 +51,9 @@ class Coverer(Sandbox):
         super().__init__(COVER, seconds=seconds, memory_bytes=memory_bytes)
 
     async def cover(self, path: Path, boxes: Sequence[Edges], into: Path) -> Covered:
-        """Write the copy to the absolute path `into`. A crash, a hang or a decompression bomb is reported as `damage`.
+        """Write the copy to the new file `into`. A crash, a hang or a decompression bomb is reported as `damage`.
 
         Raise `DecoderUnavailableError` if no child process can be started.
         """
         async with self._turn:
-            return await self._run(Covered, COVER, path, [list(box) for box in boxes], os.fspath(into))
+            return await self._run(Covered, COVER, path, [list(box) for box in boxes], into=into)

@@ -1,6 +1,9 @@
 """Test the pages of a pack: Chinese line breaking, a sketch to scale, and a PDF with all that the page says."""
 
+import asyncio
 import math
+import os
+import sys
 from pathlib import Path
 
 import pypdfium2
@@ -25,7 +28,9 @@ from api.evidence.report.line_breaking import NEVER_FIRST, NEVER_LAST, lines_of
 from api.evidence.report.map_sketch import HEIGHT, WIDTH, SketchPlace, sketch_of
 from api.evidence.report.pdf import Printer
 from api.evidence.report.pdf_process import PrintingError, print_pdf
+from tests.support.doc_pages import ROOT
 from tests.support.packs import PHOTO
+from tests.support.process_states import wait_until_async
 
 TEXT = "窗口无人在岗，群众等候四十分钟；询问保安，答“出去一会儿”（约十点返回）。照片 IMG_20261122_093312.jpg 为证。"
 
@@ -171,6 +176,21 @@ def test_an_unreadable_thumbnail_does_not_stop_the_report(body: bytes) -> None:
     document.close()
     assert "末尾" in whole
     assert whole.count("照片") == 200 + 2, "in the long text, in the caption, and in the picture's place"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines processes")
+async def test_the_printer_is_confined_before_it_reads_the_report() -> None:
+    command = (sys.executable, "-P", "-m", "api.evidence.report.pdf_child", str(os.getpid()))
+    environment = {"PYTHONPATH": str(ROOT)}
+    printer = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, env=environment)
+    status = Path(f"/proc/{printer.pid}/status")
+    try:
+        await wait_until_async(
+            lambda: {"Seccomp:\t2", "CapEff:\t" + "0" * 16} <= set(status.read_text().splitlines()), 30
+        )
+    finally:
+        printer.kill()
+        await printer.wait()
 
 
 async def test_a_failing_printer_raises_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,9 +1,14 @@
-"""Test isolation: if a child is killed, crashes, hangs, eats memory or lies, only one picture fails."""
+"""Test isolation: if a child is killed, crashes, hangs, eats memory or lies, only one picture fails.
+
+A child that hostile bytes have taken over can read nothing but the file in hand, write nothing and reach nobody.
+"""
 
 import asyncio
 import ctypes
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,19 +18,22 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from storage.formats.media_sources import MediaSource
 from storage.formats.pictures import examine
 from storage.formats.results import Damage, ReadResult, from_json
 from storage.formats.sandbox import Decoder, DecoderUnavailableError
 from tests.support.picture_files import GPS, block, saved
+from tests.support.prowler import Targets, prowl
 
 pytestmark = pytest.mark.anyio
 MIB = 2**20
+PR_SET_NAME, HANGING = 15, "hanging"
 
 
-def act(path: Path) -> ReadResult:
+def act(medium: MediaSource) -> ReadResult:
     """Obey a file that begins with an order, and examine any other file. This runs in the child."""
     orders: dict[bytes, Callable[[], object]] = {
-        b"hang": lambda: _hang(path),
+        b"hang": _hang,
         b"spin": lambda: any(iter(int, 1)),
         b"crash": lambda: ctypes.string_at(0),
         b"leave": lambda: os._exit(0),
@@ -33,22 +41,29 @@ def act(path: Path) -> ReadResult:
         b"eat": lambda: bytearray(4096 * MIB),
         b"print": lambda: os.write(1, b"\0\0\0\2{}"),
     }
-    order = path.read_bytes()[:5]
+    words = medium.read_bytes()
+    order = words[:5]
     if order == b"speak":
         return ReadResult(model=os.environ.get("MINGCHA_S3_SECRET_KEY", "nothing"))
+    if order == b"prowl":
+        return ReadResult(model=f"done: {prowl(json.loads(words[5:]))}")
     if order in orders:
         orders[order]()
         return ReadResult(model="obeyed")
-    return examine(path)
+    return examine(medium)
 
 
-def _hang(path: Path) -> None:
-    path.with_name("started").touch()
+def _hang() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_NAME, HANGING.encode(), 0, 0, 0)
     time.sleep(600)
 
 
-def tell(path: Path) -> ReadResult:
-    return ReadResult(content_type="image/jpeg", model=f"facts of {path.name}")
+def is_hanging(pid: int | None) -> bool:
+    return Path(f"/proc/{pid}/comm").read_text().strip() == HANGING
+
+
+def tell(medium: MediaSource) -> ReadResult:
+    return ReadResult(content_type="image/jpeg", model=f"facts of {medium.read_bytes().decode()}")
 
 
 @pytest.fixture
@@ -72,7 +87,7 @@ def photo(tmp_path: Path) -> Path:
 @pytest.fixture
 def order(tmp_path: Path) -> Callable[[bytes], Path]:
     def write(words: bytes) -> Path:
-        path = tmp_path / words.decode()
+        path = tmp_path / "order"
         path.write_bytes(words)
         return path
 
@@ -155,9 +170,8 @@ async def test_a_child_killed_at_work_is_replaced(
     await decoder.examine(photo)
     child = decoder.pid
     assert child is not None
-    path = order(b"hang")
-    at_work = asyncio.create_task(decoder.examine(path))
-    await until(path.with_name("started").exists)
+    at_work = asyncio.create_task(decoder.examine(order(b"hang")))
+    await until(lambda: is_hanging(child))
     os.kill(child, signal.SIGKILL)
     picture = await at_work
     assert (picture.damage, picture.model) == (Damage.CRASHED, "facts of hang")
@@ -179,9 +193,8 @@ async def test_a_cancelled_request_leaves_no_answer_for_the_next(
 ) -> None:
     await decoder.examine(photo)
     child = decoder.pid
-    path = order(b"hang")
-    at_work = asyncio.create_task(decoder.examine(path))
-    await until(path.with_name("started").exists)
+    at_work = asyncio.create_task(decoder.examine(order(b"hang")))
+    await until(lambda: is_hanging(child))
     at_work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await at_work
@@ -202,6 +215,23 @@ async def test_the_child_does_not_inherit_secrets(
 ) -> None:
     monkeypatch.setenv("MINGCHA_S3_SECRET_KEY", "secret")
     assert (await decoder.examine(order(b"speak"))).model == "nothing"
+
+
+async def test_a_child_that_was_taken_over_reaches_nothing(
+    decoder: Decoder, order: Callable[[bytes], Path], photo: Path, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(str(tmp_path / "socket"))
+        unix.listen()
+        targets = Targets(
+            file=str(photo),
+            folder=str(tmp_path),
+            port=server.getsockname()[1],
+            socket=str(tmp_path / "socket"),
+            parent=os.getpid(),
+        )
+        found = await decoder.examine(order(b"prowl" + json.dumps(targets).encode()))
+    assert (found.damage, found.model) == (None, "done: []")
 
 
 async def test_a_picture_too_large_for_the_memory_cap_is_reported(tmp_path: Path, photo: Path) -> None:
@@ -258,7 +288,7 @@ async def test_a_child_at_work_does_not_outlive_its_parent(photo: Path, order: C
     try:
         assert parent.stdout is not None
         child = int(await parent.stdout.readline())
-        await until(path.with_name("started").exists)
+        await until(lambda: is_hanging(child))
     finally:
         parent.kill()
         await parent.wait()

@@ -17,6 +17,7 @@ from storage.formats.results import Damage, Face, Faces
 from storage.publication.face_detection import find
 from storage.publication.redaction_sandbox import FaceFinder, face_model
 from tests.support.picture_files import block, saved
+from tests.support.process_states import environment_of
 
 pytestmark = pytest.mark.anyio
 COUNTER = draw_scene(1, 1600, 1200, [])
@@ -97,7 +98,7 @@ async def test_a_child_finds_the_faces_within_its_caps(tmp_path: Path, model: Pa
     path = kept(tmp_path, COUNTER)
     async with FaceFinder(model) as finder:
         assert await finder.find(path) == find(path, str(model))
-        assert finder.pid is not None
+        assert "ORT_DISABLE_TELEMETRY=1" in environment_of(finder.pid)
 
 
 async def test_a_crash_or_a_timeout_is_reported_as_damage(tmp_path: Path, model: Path) -> None:

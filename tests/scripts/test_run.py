@@ -43,6 +43,7 @@ def test_a_new_folder_is_served_only_once_and_ctrl_c_leaves_nothing(tmp_path: Pa
     assert answers(address)
     children = run.children()
     assert sorted(children) == ["api.server.serve", "api.server.worker", "mongod", "weed"]
+    assert "rocesses that read media or print packs" in run.output, "the start says what confines them"
 
     second = Run(data, "--port=0")
     started.append(second)

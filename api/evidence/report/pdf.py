@@ -1,16 +1,9 @@
-"""Print a pack's report as PDF on A4, in a separate process, which frees its memory when it ends and can be killed.
+"""Print a pack's report as PDF on A4. This runs in a child process, which frees its memory when it ends."""
 
-`python -m api.evidence.report.pdf` reads the report and its pictures as JSON from stdin, and writes the PDF to stdout.
-"""
-
-import base64
 import io
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-import orjson
 from fpdf import FPDF
 from fpdf.fonts import TTFFont
 from pylopdf_fonts_zh_cn import sans_path
@@ -24,7 +17,6 @@ from api.evidence.report.blocks import (
     PictureBlock,
     Pictures,
     TableBlock,
-    from_json,
 )
 from api.evidence.report.line_breaking import lines_of
 from api.evidence.report.map_sketch import Sketch
@@ -285,16 +277,3 @@ class Printer:
                 self._paper.rect(x - 1.2, y - 1.2, 2.4, 2.4, style="F")
             case _:
                 self._paper.polygon([(x, y - 2), (x + 2, y + 1.4), (x - 2, y + 1.4)], style="F")
-
-
-def main() -> None:
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # a library's own output must not get into the PDF
-    job = orjson.loads(sys.stdin.buffer.read())
-    pictures = {id: base64.b64decode(body) for id, body in job["pictures"].items()}
-    with output:
-        output.write(Printer(from_json(job["report"]), pictures).pdf())
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Print the PDF of a report in a separate process, so that no other request waits for it."""
+"""Print the PDF of a report in a separate, confined process, so that no other request waits for it."""
 
 import base64
 import os
@@ -30,7 +30,7 @@ async def print_pdf(report: PackReport, pictures: Mapping[str, bytes]) -> bytes:
         "report": to_json(report),
         "pictures": {id: base64.b64encode(jpeg).decode() for id, jpeg in pictures.items()},
     }
-    command = [sys.executable, "-P", "-m", "api.evidence.report.pdf"]
+    command = [sys.executable, "-P", "-m", "api.evidence.report.pdf_child", str(os.getpid())]
     # The process gets none of our secrets, because it doesn't need them.
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {"PYTHONPATH": str(_ROOT)}
     try:
