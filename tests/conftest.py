@@ -56,6 +56,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     storms.addoption("--documents", type=int, default=120, metavar="N", help="number of documents to draw")
     storms.addoption("--operations", type=int, metavar="N", help="examples of each operation for each role")
     storms.addoption("--documents-seed", type=int, default=9, metavar="SEED", help="seed of the draws")
+    storms.addoption(
+        "--field-faults", type=int, default=4, metavar="N", help="number of the kit's faults; 0 plants all"
+    )
     storms.addoption("--phone-steps", type=int, default=20, metavar="N", help="steps of a phone in a storm")
 
 
@@ -286,12 +289,3 @@ def terminal(spawner: Spawner, served: RunningProduct, inspector: str, tmp_path:
     made.sign_in(served.address, inspector, PASSWORD)
     served.calm()
     return made
-
-
-@pytest.fixture(scope="session")
-def conforming(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProduct]:
-    """Run a product for the conformance kit. Tokens last as in production, but upload slots expire after seconds."""
-    settings = {"MINGCHA_S3_PUBLIC_ENDPOINT": engines.s3_endpoint, "MINGCHA_UPLOAD_SLOT_SECONDS": "6"}
-    made = RunningProduct(engines, tmp_path_factory.mktemp("conforming"), **settings)
-    yield made
-    made.close()

@@ -10,6 +10,8 @@ from mobile_contract.kit.http_client import Answer, HttpClient
 from mobile_contract.kit.results import BrokenClauseError, NotTriedError, require
 from mobile_contract.phone.ids import new_id
 
+DEVICE_NAME = "conformance kit 一致性检查"
+
 
 class SignInFailedError(Exception):
     """An account that the kit was given can't sign in, so no clause can be checked."""
@@ -33,7 +35,7 @@ class Person:
             "userName": self.name,
             "password": self.password,
             "deviceId": self.device_id,
-            "deviceName": "conformance kit 一致性检查",
+            "deviceName": DEVICE_NAME,
         }
         value = (await self.server.ask("SignIn", {"input": credentials})).root
         if value.get("__typename") != "SignedIn":
@@ -80,15 +82,17 @@ class Person:
         require(result["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}", "ACCEPTED", result)
         return sent | {"result": result}
 
-    async def fetch_nodes(self, operation: str, most: int = 2000) -> list[dict[str, Any]]:
+    async def fetch_nodes(self, operation: str, most: int = 2000, first: int = 50) -> list[dict[str, Any]]:
         """Fetch all nodes of a list of the contract, page by page."""
         nodes: list[dict[str, Any]] = []
         after = None
         while len(nodes) < most:
-            value = await self.ask(operation, {"first": 50, "after": after})
+            value = await self.ask(operation, {"first": first, "after": after})
             nodes += [edge["node"] for edge in value["edges"]]
+            is_last = not value["pageInfo"]["hasNextPage"]
+            require(value["edges"] or is_last, operation, "records on a page before the last", "a page without any")
             after = value["pageInfo"]["endCursor"]
-            if not value["pageInfo"]["hasNextPage"]:
+            if is_last:
                 break
         return nodes
 
@@ -97,24 +101,34 @@ class Person:
         value = await self.ask("MyReports", {"first": 50})
         return [edge["node"] for edge in value["edges"] if edge["node"]["id"] in ids]
 
-    async def pull_page(self, since: str | None, first: int = 100, kinds: list[str] | None = None) -> dict[str, Any]:
-        return await self.ask("Changes", {"since": since, "first": first, "kinds": kinds})
+    async def send_pull(
+        self, since: str | None, first: int = 100, kinds: list[str] | None = None, by: str = "Sync"
+    ) -> Answer:
+        """Ask for a page of changes, by `Sync` or by `Changes`."""
+        given = {"since": since, "first": first, "kinds": kinds}
+        return await self.send(by, {"input": given} if by == "Sync" else given)
+
+    async def pull_page(
+        self, since: str | None, first: int = 100, kinds: list[str] | None = None, by: str = "Sync"
+    ) -> dict[str, Any]:
+        answer = await self.send_pull(since, first, kinds, by)
+        page: dict[str, Any] = answer.pulled
+        require(page["__typename"] != "Refused", answer.request, "changes", f"{page}")
+        return page
 
     async def pull(
-        self, since: str | None = None, first: int = 100, kinds: list[str] | None = None
+        self, since: str | None = None, first: int = 100, kinds: list[str] | None = None, by: str = "Sync"
     ) -> tuple[list[dict[str, Any]], str]:
         """Pull all changes since a cursor. Return the changes and the next cursor."""
         changes: list[dict[str, Any]] = []
         for _ in range(20_000):
-            page = await self.pull_page(since, first, kinds)
+            page = await self.pull_page(since, first, kinds, by)
             changes += page["changes"]
-            require(
-                page["cursor"] != since or not page["hasMore"], "Changes", "a cursor that goes on", "the same cursor"
-            )
+            require(page["cursor"] != since or not page["hasMore"], by, "a cursor that goes on", "the same cursor")
             since = page["cursor"]
             if not page["hasMore"]:
                 return changes, str(since)
-        raise BrokenClauseError("Changes, page after page", "an end", "20,000 pages")
+        raise BrokenClauseError(f"{by}, page after page", "an end", "20,000 pages")
 
 
 def new_draft(**fields: Any) -> dict[str, Any]:
@@ -140,13 +154,17 @@ def new_note_edit(assignment_id: str, value: str = "[conformance kit 一致性�
     return edit | {"baseVersion": 0, "editedAt": _now(), "deviceSequence": 1} | fields
 
 
+def now() -> datetime:
+    return datetime.now().astimezone()
+
+
 def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+    return now().isoformat(timespec="milliseconds")
 
 
 @dataclass
 class Party:
-    """The accounts that the kit was given. `user` and `other` are inspectors.
+    """The accounts that the kit was given. `user` and `other` are inspectors, and `monitor` is a monitor of a point.
 
     `seconds` is how long the kit waits for a slow step.
     """
@@ -155,6 +173,7 @@ class Party:
     user: Person
     other: Person | None = None
     officer: Person | None = None
+    monitor: Person | None = None
     seconds: float = 20.0
 
     async def wait_until(self, work: Callable[[], Awaitable[Any]], request: str, expected: str) -> Any:
@@ -182,9 +201,7 @@ class Party:
                 return None
             return state["cursor"] if ((await person.pull_page(state["cursor"]))["asOf"] or "") > written else None
 
-        cursor: str = await self.wait_until(
-            still, "Changes since the last cursor", "no change once all has been pulled"
-        )
+        cursor: str = await self.wait_until(still, "Sync since the last cursor", "no change once all has been pulled")
         return cursor
 
     def require_account(self, role: str) -> Person:

@@ -9,6 +9,7 @@ import httpx
 
 from mobile_contract.documents import text_of
 from mobile_contract.kit.results import BrokenClauseError
+from mobile_contract.kit.shapes import find_misshapen
 from mobile_contract.levels import Levels
 
 GRAPHQL = "application/graphql-response+json"
@@ -34,6 +35,14 @@ class Answer:
         return body
 
     @property
+    def data_or_none(self) -> Any:
+        """Return the answer's `data`, or None if the answer isn't such an object."""
+        try:
+            return self.response.json().get("data")
+        except (ValueError, AttributeError):
+            return None
+
+    @property
     def errors(self) -> list[dict[str, Any]]:
         return list(self.body.get("errors") or [])
 
@@ -54,6 +63,12 @@ class Answer:
         return value
 
     @property
+    def pulled(self) -> dict[str, Any]:
+        """Return the page of changes, or its refusal, that `Sync` or `Changes` has brought."""
+        page = self.root.get("changes") if self.root.get("__typename") == "SyncPayload" else self.root
+        return page if isinstance(page, dict) else {"__typename": "nothing", "code": None}
+
+    @property
     def code(self) -> str | None:
         """Return the code of the first error, or of a refusal in the first root field."""
         errors = self.errors
@@ -64,13 +79,17 @@ class Answer:
 
 
 class HttpClient:
-    """One server's endpoint. `client` also sends bytes to the object store."""
+    """One server's endpoint. `client` also sends bytes to the object store.
+
+    `misshapen` says which answers were not as the contract's schema says.
+    """
 
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         self.origin = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
         self.endpoint = f"{self.origin}{parts.path.rstrip('/') or '/graphql'}"
         self.client = client
+        self.misshapen: list[str] = []
 
     async def ask(
         self,
@@ -87,7 +106,15 @@ class HttpClient:
         # Escaped, so that half an emoji can be sent, as a broken phone would send it.
         content = json.dumps(body | ({"operationName": operation} if named else {})).encode()
         request = operation if named else " ".join(operation.split())[:80]
-        return await self.post(content, request, token=token, level=level, headers=headers)
+        answer = await self.post(content, request, token=token, level=level, headers=headers)
+        if named:
+            self.check_shape(operation, answer.data_or_none, variables)
+        return answer
+
+    def check_shape(self, operation: str, data: Any, variables: dict[str, Any]) -> None:
+        """Note in `misshapen` what the contract does not say of an answer's data (W8)."""
+        found = find_misshapen(operation, data, variables) if isinstance(data, dict) else []
+        self.misshapen += [f"{operation} {each}" for each in found]
 
     async def post(
         self,

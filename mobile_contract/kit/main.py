@@ -31,6 +31,7 @@ def main(
     user: Annotated[str, typer.Option(help="User name of an inspector (巡查员).")],
     other: Annotated[str | None, typer.Option(help="Another inspector of the same office.")] = None,
     officer: Annotated[str | None, typer.Option(help="An officer of the office, who assigns and withdraws.")] = None,
+    monitor: Annotated[str | None, typer.Option(help="A monitor (监测员) of a monitoring point, who rates.")] = None,
     password_file: Annotated[
         Path | None, typer.Option(help=f"A file with one password a line. Default: {VARIABLE}, or a prompt.")
     ] = None,
@@ -42,19 +43,19 @@ def main(
     """Check every clause of the offline protocol against a server (一致性检查).
 
     The kit creates its own records: observations whose text begins with "[conformance kit", photos, and, with
-    --officer, cases and assignments of that name. It changes and deletes nothing else. Do not run it against a
-    production server.
+    --officer, cases and assignments of that name; with --monitor, a rating of this month. It changes and deletes
+    nothing else. Do not run it against a production server.
 
-    One password can serve all accounts. Several lines are for --user, --other and --officer, in this order.
+    One password can serve all accounts. Several lines are for --user, --other, --officer and --monitor, in this order.
 
     Exit codes: 0 all clauses hold; 1 a clause is broken; 2 invalid input, or the server doesn't answer; 3 some clauses
     were not run; 4 the kit itself failed.
     """
-    names = [name for name in (user, other, officer) if name]
+    names = [name for name in (user, other, officer, monitor) if name]
     try:
         clauses = select_clauses([name for name in only.replace(" ", "").split(",") if name])
         passwords = _read_passwords(password_file, names)
-        findings = asyncio.run(examine(url, user, other, officer, passwords, clauses, timeout))
+        findings = asyncio.run(examine(url, user, other, officer, monitor, passwords, clauses, timeout))
     except (ValueError, OSError, SignInFailedError, httpx.HTTPError, httpx.InvalidURL, BrokenClauseError) as error:
         typer.echo(f"{error or type(error).__name__}\n没有进行检查。", err=True)
         raise typer.Exit(2) from None
@@ -72,6 +73,7 @@ async def examine(
     user: str,
     other: str | None,
     officer: str | None,
+    monitor: str | None,
     passwords: dict[str, str],
     clauses: Sequence[Clause],
     seconds: float = 20.0,
@@ -86,7 +88,7 @@ async def examine(
 
         first = await person(user)
         assert first  # noqa: S101
-        party = Party(server, first, await person(other), await person(officer), seconds)
+        party = Party(server, first, await person(other), await person(officer), await person(monitor), seconds)
         return [finding async for finding in run_clauses(party, clauses)]
 
 

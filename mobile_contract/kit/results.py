@@ -21,11 +21,14 @@ CHINESE = {
 
 
 class BrokenClauseError(Exception):
-    """A clause does not hold. The message has the request, the expected result and the actual result."""
+    """A clause does not hold. The message has the request, the expected result and the actual result.
 
-    def __init__(self, request: str, expected: str, got: Any) -> None:
+    Of the actual result it has up to `most` characters.
+    """
+
+    def __init__(self, request: str, expected: str, got: Any, most: int = 400) -> None:
         text = got if isinstance(got, str) else repr(got)
-        self.request, self.expected, self.got = request, expected, text if len(text) <= 400 else f"{text[:400]}…"
+        self.request, self.expected, self.got = request, expected, text if len(text) <= most else f"{text[:most]}…"
         super().__init__(f"{request}: expected {expected}; got {self.got}")
 
 

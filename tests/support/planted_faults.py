@@ -1,5 +1,7 @@
 """Define faults to plant in front of the product, each with the clause that it breaks and what the kit must report."""
 
+from typing import Any
+
 from mobile_contract.phone.ids import new_id
 from tests.support.fault_proxy import PlantedFault, ProxiedCall, drafts_of
 
@@ -141,6 +143,77 @@ def all_wiped(call: ProxiedCall) -> None:
         call.root["code"] = "DEVICE_WIPED"
 
 
+def dropping_since(call: ProxiedCall) -> None:
+    """Leave a row out of a pull that goes on from a cursor."""
+    if call.sent["variables"].get("since"):
+        del call.root.get("changes", [])[:1]
+
+
+def pulled_page(call: ProxiedCall) -> dict[str, Any]:
+    sync = (call.answer.get("data") or {}).get("sync") or {}
+    page: dict[str, Any] = sync.get("changes") or {}
+    return page
+
+
+def no_tombstones_in_sync(call: ProxiedCall) -> None:
+    page = pulled_page(call)
+    page["changes"] = [each for each in page.get("changes", []) if each["record"]]
+
+
+def no_row_in_sync(call: ProxiedCall) -> None:
+    """Leave the catalogue's first row out of every pull by `Sync`."""
+    page = pulled_page(call)
+    rows = [each for each in page.get("changes", []) if each["kind"] == "CATALOGUE_ENTRY"]
+    page["changes"] = [each for each in page.get("changes", []) if each not in rows[:1]]
+
+
+def other_unit(call: ProxiedCall) -> None:
+    """Show placed reports at one unit, whatever unit they named."""
+    for edge in call.root.get("edges", []):
+        if edge["node"]["unit"]:
+            edge["node"]["unit"] |= {"id": new_id("unt"), "code": "OTHER"}
+
+
+def renewed_again(call: ProxiedCall) -> None:
+    """Renew a session with an old token, as if no token had followed it."""
+    if call.root.get("code") == "SESSION_ENDED":
+        user = {"__typename": "User", "id": new_id("usr"), "displayName": "", "roles": []}
+        tokens = dict.fromkeys(("accessToken", "refreshToken", "accessExpiresAt", "refreshExpiresAt"), "x")
+        renewed = {"__typename": "SignedIn", "deviceSecret": None, "user": user}
+        call.answer["data"] = {"refreshSession": renewed | tokens}
+
+
+def staff_lost(call: ProxiedCall) -> None:
+    content = ((call.answer.get("data") or {}).get("observation") or {}).get("content") or {}
+    content |= {"staffSeen": None} if "staffSeen" in content else {}
+
+
+def receipts_shifted(call: ProxiedCall) -> None:
+    with_receipts = [each for each in call.results if each["outcome"] == "ACCEPTED"]
+    receipts = [each["receipt"] for each in with_receipts]
+    for each, receipt in zip(with_receipts, receipts[1:] + receipts[:1], strict=True):
+        each["receipt"] = receipt
+
+
+def slots_exchanged(call: ProxiedCall) -> None:
+    """Give each medium the address and headers of the other one's slot."""
+    slots = [each["slot"] for each in call.results if each["slot"] and each["slot"]["url"]]
+    taken = [(slot["url"], slot["headers"]) for slot in slots]
+    for slot, (url, headers) in zip(slots, taken[1:] + taken[:1], strict=True):
+        slot |= {"url": url, "headers": headers}
+
+
+def taken_over(call: ProxiedCall) -> None:
+    """After a CONFLICT, show the first report with the newcomer's unit."""
+    for each, draft in zip(call.results, drafts_of(call.sent), strict=False):
+        if (each["refusal"] or {}).get("code") == "CONFLICT" and draft.get("unit"):
+            call.media[f"{draft['id']} {draft['unit']}"] = draft["unit"]
+    for node in (edge["node"] for edge in call.root.get("edges", [])):
+        for key, unit in call.media.items():
+            if node["unit"] and key.startswith(f"{node['id']} ") and unit != node["content"]["claimedUnit"]:
+                node["unit"]["code"] = unit
+
+
 SUBMIT, SLOTS, CONFIRM, SIGN_IN = "SubmitObservations", "RequestUploads", "ConfirmMedia", "SignIn"
 FAULTS = [
     PlantedFault(
@@ -154,7 +227,9 @@ FAULTS = [
     PlantedFault(
         "bytes found with others", "U10", r"another person: expected a slot", (SLOTS,), None, found_with_others
     ),
-    PlantedFault("cursor skipping one row", "C2", r"pages of 7: .* differs in", ("Changes",), None, skipping),
+    PlantedFault(
+        "cursor skipping one row", "C2", r"Changes in pages of 7: .* differs in", ("Changes",), None, skipping
+    ),
     PlantedFault(
         "tombstone missing",
         "C4",
@@ -188,5 +263,23 @@ FAULTS = [
         "order to erase without its proof", "S6", r"proof: expected [0-9a-f]{64}", ("RefreshSession",), None, unproven
     ),
     PlantedFault("order to erase to whom it isn't for", "S6", r"was not wiped", ("RefreshSession",), None, all_wiped),
+    PlantedFault(
+        "row dropped in an incremental pull", "C10", r"Changes since a cursor", ("Changes",), None, dropping_since
+    ),
+    PlantedFault("tombstone missing in Sync", "C4", r"^Sync after", ("Sync",), None, no_tombstones_in_sync),
+    PlantedFault(
+        "row missing in Sync",
+        "C9",
+        r"Sync sync\.changes\.changes: expected 'the \d+ records of Changes'",
+        ("Sync",),
+        None,
+        no_row_in_sync,
+    ),
+    PlantedFault("wrong unit in a placed observation", "O14", r"unit\.code", ("MyReports",), None, other_unit),
+    PlantedFault("old refresh token renews", "S2", r"its successor was used", ("RefreshSession",), None, renewed_again),
+    PlantedFault("staffSeen lost", "O5", r"content\.staffSeen", (), None, staff_lost),
+    PlantedFault("receipts shifted in a batch", "O13", r"results\.receipt", (SUBMIT,), None, receipts_shifted),
+    PlantedFault("slots exchanged between media", "U11", r"results\.slot\.url", (SLOTS,), None, slots_exchanged),
+    PlantedFault("conflict takes over the unit", "O2", r"node\.unit\.code", (SUBMIT, "MyReports"), None, taken_over),
     PlantedFault("event lost on resume", "P3", r"since the last cursor", event=lambda number: number != 2),
 ]

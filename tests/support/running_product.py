@@ -17,6 +17,7 @@ import httpx
 from api.accounts.key_ring import KeyRing
 from api.accounts.passwords import Passwords
 from api.settings import Settings
+from schema.access.viewers import Role
 from schema.media.object_keys import FOLDER
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
@@ -131,6 +132,9 @@ class RunningProduct:
             assert made
             hashed = await world.passwords.hash(PASSWORD)
             await world.store.users.set_password(made.id, hashed, world.context(None).now)
+            if Role.MONITOR in made.roles:
+                points = world.store.mongo.collection("monitoring_points")
+                await points.update_many({"monitor_ids": known.id}, {"$addToSet": {"monitor_ids": made.id}})
             return name
 
         return self.within(admit)

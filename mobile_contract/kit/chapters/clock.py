@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from mobile_contract.kit.accounts import Party, new_draft
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import require
+from mobile_contract.kit.results import BrokenClauseError, require
 
 
 @clause("K1", "A phone that says its clock learns how far it is ahead of the server's.")
@@ -16,7 +16,13 @@ async def check_skew(party: Party) -> str:
         value = await party.user.ask("Sync", {"input": {"deviceClock": clock, "first": 1}})
         got = (value.get("clock") or {}).get("skewSeconds")
         request = f"Sync by a clock {ahead} s ahead"
-        require(isinstance(got, int | float) and abs(got - ahead) <= 120, request, f"skewSeconds near {ahead}", got)
+        if not isinstance(got, int | float) or abs(got - ahead) > 120:
+            raise BrokenClauseError(request, f"skewSeconds near {ahead}", got)
+        error = value["clock"]["uncertaintySeconds"]
+        require(error == 0.02, f"{request}: uncertaintySeconds", "the 20 ms of the round trip", error)
+        server = datetime.fromisoformat(value["serverTime"]) + timedelta(seconds=got)
+        is_same = abs((server - at).total_seconds()) <= 5
+        require(is_same, f"{request}: serverTime", "the device's time less skewSeconds", value["serverTime"])
         told.append(str(got))
     return f"Clocks 3600 s ahead and 7200 s behind got {' and '.join(told)}."
 

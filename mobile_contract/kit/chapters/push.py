@@ -114,7 +114,7 @@ async def _listen(party: Party, name: str, since: str | None) -> AsyncIterator[d
     """Yield events as they arrive. Raise `BrokenClauseError` if the next event takes too long."""
     person = await party.user.sign_in_again()
     request = f"{name} at /graphql/stream{' since the last cursor' if since else ''}"
-    stream = _open_stream(person, name, since, request)
+    stream = open_stream(person, name, since, request)
     async with aclosing(stream):
         while True:
             try:
@@ -125,7 +125,7 @@ async def _listen(party: Party, name: str, since: str | None) -> AsyncIterator[d
             yield event
 
 
-async def _open_stream(person: Person, name: str, since: str | None, request: str) -> AsyncGenerator[dict[str, Any]]:
+async def open_stream(person: Person, name: str, since: str | None, request: str) -> AsyncGenerator[dict[str, Any]]:
     body = {"query": text_of(name), "operationName": name, "variables": {"since": since}}
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {person.access}"}
     async with person.server.client.stream(

@@ -45,7 +45,14 @@ async def check_renewal(party: Party) -> str:
     given = {"input": {"refreshToken": answers[1]["refreshToken"], "deviceId": person.device_id}}
     last = (await party.server.ask("RefreshSession", given)).root
     require(last.get("accessToken"), "RefreshSession with the second answer's token", "SignedIn", last)
-    return "The same token renewed twice. Both answers worked, and one of them renewed again."
+    for old in (answers[0]["refreshToken"], person.refresh):
+        given = {"input": {"refreshToken": old, "deviceId": person.device_id}}
+        said = (await party.server.ask("RefreshSession", given)).root
+        request = "RefreshSession with an older token, after its successor was used"
+        require(said.get("nextStep") == "SIGN_IN_AGAIN" and not said.get("accessToken"), request, "SIGN_IN_AGAIN", said)
+    return (
+        "The same token renewed twice. Both answers worked until one was used. The older tokens then renewed nothing."
+    )
 
 
 @clause("S3", "An expired token, or a session that has ended, gets `SIGN_IN_AGAIN`, and the answer blames no item.")

@@ -36,15 +36,16 @@ class KitPhoto:
         return {"id": self.id, "sha256": self.sha256, **kind}
 
 
-def new_photo(size: int = 0) -> KitPhoto:
-    """Make a small random PNG. If `size` is larger, append random bytes up to `size` bytes."""
+def new_photo(size: int = 0, height: int = 8, exif: bytes = b"") -> KitPhoto:
+    """Make a random PNG, 8 pixels wide. If `size` is larger, append random bytes up to `size` bytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = zlib.compress(b"".join(b"\0" + secrets.token_bytes(24) for _ in range(8)))
-    head = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
-    body = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    rows = zlib.compress(b"".join(b"\0" + secrets.token_bytes(24) for _ in range(height)))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, height, 8, 2, 0, 0, 0))
+    told = chunk(b"eXIf", exif) if exif else b""
+    body = b"\x89PNG\r\n\x1a\n" + head + told + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     return KitPhoto(body + secrets.token_bytes(max(0, size - len(body))))
 
 
@@ -65,7 +66,10 @@ async def request_slots(person: Person, *photos: KitPhoto) -> list[dict[str, Any
 async def put(party: Party, target: dict[str, Any], body: bytes) -> httpx.Response:
     headers = {header["name"]: header["value"] for header in target["headers"]}
     headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}  # httpx sets it
-    return await party.server.client.put(target["url"], content=body, headers=headers)
+    try:
+        return await party.server.client.put(target["url"], content=body, headers=headers)
+    except (TypeError, ValueError, httpx.InvalidURL, httpx.UnsupportedProtocol):
+        raise BrokenClauseError("PUT to a slot", "an address and headers", target) from None
 
 
 async def put_whole(party: Party, person: Person, medium: KitPhoto) -> list[int]:
@@ -160,14 +164,23 @@ async def check_other_bytes(party: Party) -> str:
 )
 async def check_slot_places(party: Party) -> str:
     media = [new_photo(), new_photo()]
-    await announce(party.user, *media)
+    id = await announce(party.user, *media)
     rounds = [await request_slots(party.user, *media) for _ in range(2)]
     first, again = (
         [str(httpx.URL(result["slot"]["url"]).copy_with(query=None)) for result in asked] for asked in rounds
     )
     require(first == again, "RequestUploads, asked twice", f"the same places {first}", str(again))
     require(len(set(first)) == 2, "RequestUploads of two media", "two places", first)
-    return "Two media have two places, and the same ones in the second request."
+    for medium, result in zip(media, rounds[1], strict=True):
+        told = (result["mediaId"], result["slot"]["mediaId"])
+        require(told == (medium.id, medium.id), "RequestUploads of two media", f"the slot of {medium.id}", str(result))
+        response = await put(party, result["slot"], medium.body)
+        require(response.is_success, f"PUT of {medium.id} to its own slot", "2xx", f"{response} {response.text}")
+        await confirm(party.user, medium)
+    for medium in media:
+        found = await wait_verified(party, id, medium)
+        require(found["state"] == "READY", f"MyReports of {medium.id}, put to its own slot", "READY", found)
+    return "Two media have two places, and the same ones in the second request; each place took its own bytes."
 
 
 @clause(
