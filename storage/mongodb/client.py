@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pymongo
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, InsertOne, ReturnDocument, UpdateOne, monitoring
-from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, ConfigurationError, ConnectionFailure, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -54,7 +54,8 @@ def translate_errors(*, outermost: bool = False) -> Iterator[None]:
         details = getattr(error, "details", None)
         if isinstance(error, DuplicateKeyError):
             raise _duplicate_error(details) from None
-        if isinstance(error, ConnectionFailure) or error.timeout:
+        # A connection that was made while its member started up takes no sessions: the driver then raises this.
+        if isinstance(error, (ConnectionFailure, ConfigurationError)) or error.timeout:
             raise Refusal(RefusalCode.UNAVAILABLE) from error
         shown = reply_error(type(error).__name__, details, error.has_error_label, is_transient=transient)
         raise shown from (error if isinstance(shown, Refusal) else None)
@@ -237,8 +238,7 @@ class Mongo:
             tz_aware=True,
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
-            # If the network swallows packets, the phone must get a refusal and not hang.
-            socketTimeoutMS=milliseconds * 3,
+            socketTimeoutMS=milliseconds * 3,  # a phone must get a refusal even if the network swallows packets
             appname="mingcha",
         )
         self._database = self._client.get_database(

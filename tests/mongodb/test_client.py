@@ -7,6 +7,7 @@ import pytest
 from pymongo.errors import (
     AutoReconnect,
     BulkWriteError,
+    ConfigurationError,
     DuplicateKeyError,
     ExecutionTimeout,
     OperationFailure,
@@ -38,6 +39,8 @@ def bulk(**faults: Any) -> BulkWriteError:
     [
         AutoReconnect("gone"),
         ServerSelectionTimeoutError("nobody there"),
+        # What the driver says on a connection that was made while its member started up.
+        ConfigurationError("Sessions are not supported by this MongoDB deployment"),
         reported(ExecutionTimeout, 50, "MaxTimeMSExpired"),
         reported(WTimeoutError, 64, "WriteConcernFailed"),
         # The answer of a mongod that has just restarted.
