@@ -43,11 +43,11 @@ pytest_plugins = ["tests.support.distribution"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    chaos = parser.getgroup("chaos", "the storm of tests/server/test_chaos.py")
-    chaos.addoption("--chaos-minutes", type=float, default=0.0, metavar="N", help="go on killing for N minutes")
+    chaos = parser.getgroup("chaos", "the storms of tests/server/test_chaos.py and test_failover.py")
+    chaos.addoption("--chaos-minutes", type=float, default=0.0, metavar="N", help="go on with the faults for N minutes")
     examples = parser.getgroup("examples", "the payloads of mobile_contract/examples")
     examples.addoption("--record-examples", action="store_true", help="write the answers of the examples again")
-    chaos.addoption("--chaos-seed", type=int, metavar="SEED", help="draw the same kills and pauses as a storm before")
+    chaos.addoption("--chaos-seed", type=int, metavar="SEED", help="draw the same faults and pauses as before")
     goldens = parser.getgroup("goldens", "the stored documents of tests/stored/goldens")
     goldens.addoption("--record-goldens", action="store_true", help="write the goldens as documents are stored now")
     replay = parser.getgroup("replay", "the office of tests/fieldwork/test_replay.py")

@@ -6,13 +6,9 @@
 import asyncio
 import contextlib
 import secrets
-import time
-from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import httpx
 import pytest
@@ -25,14 +21,12 @@ from storage.store import Store
 from tests.support.chaos import DECK, ChaosStack
 from tests.support.picture_files import saved
 from tests.support.retrying_phone import Photo, RetryingPhone
+from tests.support.storm_checks import all_pulled, all_ready, records_are_those, summary
 from tests.support.world import World
 
 PHONES, PHOTOS = 5, 25
 PAUSE_SECONDS = 1.2
 """Mean time that a phone rests between two photos."""
-READY_SECONDS = 30.0
-"""Longest time without progress. A worker's lease must run out in this time, and the slowest part must come back,
-even on a busy machine."""
 PART_BYTES = 5 * MIB
 """The minimum size that S3 accepts for every part but the last."""
 SETTINGS = {
@@ -54,7 +48,7 @@ async def test_kills_lose_nothing_and_double_nothing(tmp_path: Path, request: py
         await _storm(house, phones, random, float(request.config.getoption("--chaos-minutes")) * 60)
     finally:
         house.end()
-        print(f"--chaos-seed={seed}", *house.notes, *_summary(phones), house.run.output[-2000:], sep="\n")
+        print(f"--chaos-seed={seed}", *house.notes, *summary(phones), house.run.output[-2000:], sep="\n")
 
 
 async def _storm(house: ChaosStack, phones: list[RetryingPhone], random: Random, seconds: float) -> None:
@@ -70,9 +64,10 @@ async def _storm(house: ChaosStack, phones: list[RetryingPhone], random: Random,
                 tasks.create_task(_hand_in(phone, share, house))
             await house.torment(random, seconds)
         house.note("every phone has its receipts")
-        await _all_ready(phones[0], everything)
+        await all_ready(phones[0], everything)
         house.note("every medium is READY")
-        await asyncio.gather(*(_all_pulled(phone, everything) for phone in phones))
+        await asyncio.gather(*(all_pulled(phone, everything) for phone in phones))
+        assert [await phone.pull() for phone in phones] == [0] * PHONES
         house.note("every pull is complete")
         await asyncio.gather(*(_hand_in_again(phone, share) for phone, share in zip(phones, shares, strict=True)))
     assert [denial for phone in phones for denial in phone.denials] == []
@@ -80,7 +75,7 @@ async def _storm(house: ChaosStack, phones: list[RetryingPhone], random: Random,
     reasons = {reason for phone in phones for reason in phone.retries}
     assert not [reason for reason in reasons if "INTERNAL" in reason]  # an outage is reported as an outage
     async with house.store() as (_, store):
-        await _records_are_those(store, phones, everything)
+        await records_are_those(store, phones, everything)
         await _bytes_are_those(store, everything, house.data.parent / "original")
     await house.stop()
     assert house.orphans == []
@@ -116,53 +111,6 @@ async def _hand_in_again(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
         await phone.submit_again(photo)
 
 
-async def _all_ready(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
-    """Wait until all media are verified. Fail if no medium becomes READY for `READY_SECONDS`."""
-    least, deadline = len(photos), time.monotonic() + READY_SECONDS
-    while waiting := {id: state for id, state in (await phone.media_states()).items() if state != "READY"}:
-        if len(waiting) < least:
-            least, deadline = len(waiting), time.monotonic() + READY_SECONDS
-        assert time.monotonic() < deadline, f"{len(waiting)} of {len(photos)} are not READY: {waiting}"
-        await asyncio.sleep(0.2)
-
-
-async def _all_pulled(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
-    """Pull until the phone has everything that the user's phones handed in. Then check that nothing more comes.
-
-    The phone has kept its cursor since before the kills.
-    """
-    deadline = time.monotonic() + READY_SECONDS
-    wanted = {photo.id for photo in photos}
-    while (has := {id for id, record in phone.pulled.items() if _is_ready(record)}) != wanted:
-        assert time.monotonic() < deadline, (
-            f"{len(wanted - has)} of {len(wanted)} did not come, {len(has - wanted)} too many"
-        )
-        await phone.pull()
-        await asyncio.sleep(0.2)
-    assert await phone.pull() == 0
-
-
-def _is_ready(record: dict[str, Any]) -> bool:
-    return [each["state"] for each in record["content"]["media"]] == ["READY"]
-
-
-async def _records_are_those(store: Store, phones: Sequence[RetryingPhone], photos: Sequence[Photo]) -> None:
-    """Check that each record is stored once and matches the receipt on its phone, and that there is no other record."""
-    receipts = {id: receipt for phone in phones for id, receipt in phone.receipts.items()}
-    kept = {str(each.id): each for each in await store.observations.many(list(receipts))}
-    assert set(kept) == set(receipts) == {photo.id for photo in photos}
-    for id, receipt in receipts.items():
-        [revision] = kept[id].revisions
-        assert (revision.content_sha256, id) == (receipt["contentSha256"], receipt["observationId"])
-        assert kept[id].received_at == datetime.fromisoformat(receipt["receivedAt"])
-    media = {str(each.id): each for each in await store.media.many([photo.media_id for photo in photos])}
-    assert {id: (each.sha256, each.observation_id) for id, each in media.items()} == {
-        photo.media_id: (photo.sha256, photo.id) for photo in photos
-    }
-    counts = {name: await store.mongo.collection(name).count({}) for name in ("observations", "media", "set_aside")}
-    assert counts == {"observations": len(photos), "media": len(photos), "set_aside": 0}
-
-
 async def _bytes_are_those(store: Store, photos: Sequence[Photo], path: Path) -> None:
     """Check that the store has each original as its phone sent it, two thumbnails of each, and no other object."""
     originals = {f"originals/{photo.media_id}-{photo.sha256}": photo for photo in photos}
@@ -180,13 +128,3 @@ async def _bytes_are_those(store: Store, photos: Sequence[Photo], path: Path) ->
         found = await store.objects.download(key, path)
         assert found
         assert (found.sha256, found.byte_size) == (photo.sha256, len(photo.body))
-
-
-def _summary(phones: Sequence[RetryingPhone]) -> list[str]:
-    waits = sorted(wait for phone in phones for wait in phone.waits) or [0.0]
-    retries = sum((phone.retries for phone in phones), Counter[str]())
-    return [
-        f"{len(waits)} photos handed in: median {waits[len(waits) // 2]:.2f} s, longest {waits[-1]:.2f} s each",
-        f"{sum(phone.refreshes for phone in phones)} renewals of a session; {retries.total()} retries:",
-        *(f"  {count:4} {reason}" for reason, count in retries.most_common()),
-    ]

@@ -6,7 +6,7 @@ It uses no code of the reference phone, so that its judgement is independent.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -70,7 +70,7 @@ class RetryingPhone:
     """One device of one person.
 
     `receipts` holds the first receipt of each observation. `pulled` holds the records of all pulls. `denials` lists the
-    answers that contradict an earlier answer.
+    answers that contradict an earlier answer. `others` holds the texts of operations that phones don't have, by name.
     """
 
     address: str
@@ -86,6 +86,7 @@ class RetryingPhone:
     sign_ins: int = 0
     refreshes: int = 0
     pulled: dict[str, dict[str, Any]] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
     _cursor: str | None = None
     _device_id: str = field(default_factory=lambda: new_id("dev"))
     _tokens: dict[str, Any] | None = None
@@ -101,6 +102,10 @@ class RetryingPhone:
             await self._until("confirm", lambda: self._confirm(photo))
             slot = None
         self.waits.append(time.monotonic() - begun)
+
+    async def ask(self, operation: str, **variables: Any) -> dict[str, Any]:
+        """Ask an operation until it is answered. It is one of `others`, or one of the phones' operations."""
+        return await self._until(operation, lambda: self._ask(operation, variables))
 
     async def submit_again(self, photo: Photo) -> None:
         await self._until("submit again", lambda: self._submit(photo))
@@ -220,7 +225,8 @@ class RetryingPhone:
             self._tokens = None
 
     async def _once(self, operation: str, variables: dict[str, Any], token: str | None = None) -> dict[str, Any]:
-        body = {"query": document(operation), "operationName": operation, "variables": variables}
+        query = self.others.get(operation) or document(operation)
+        body = {"query": query, "operationName": operation, "variables": variables}
         headers = {"Accept": "application/graphql-response+json"}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         response = await self._send("POST", f"{self.address}/graphql", json=body, headers=headers)

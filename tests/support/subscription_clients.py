@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -91,13 +91,14 @@ async def serving(world: World, **settings: Any) -> AsyncIterator[str]:
 
 
 class Process:
-    """The product over a world, in a process of its own that can be killed."""
+    """The product over a world, in a process of its own that can be killed. `output` gets what it prints."""
 
     def __init__(self, world: World, engines: Addresses, folder: Path, **environment: str) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
-        self._environment = {
+        self.output: IO[bytes] | None = None
+        self.environment = {
             **kept,
             **replace(engines, s3_bucket=world.store.objects.bucket).environment(),
             "MINGCHA_MONGO_DATABASE": world.store.mongo.name,
@@ -111,10 +112,10 @@ class Process:
         descriptor = self._listener.fileno()
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "api.server.serve", "--fd", str(descriptor),
-            env=self._environment, pass_fds=(descriptor,),
+            env=self.environment, pass_fds=(descriptor,), stdout=self.output, stderr=self.output,
         )  # fmt: skip
         async with httpx.AsyncClient() as client:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 90
             while time.monotonic() < deadline:
                 with suppress(httpx.TransportError):
                     await client.get(f"http://{self.address}/healthz", timeout=1)
