@@ -6,6 +6,9 @@ import zlib
 from typing import Any
 
 from PIL import Image
+from pillow_heif import register_heif_opener
+
+register_heif_opener()
 
 GPS: dict[int, Any] = {1: "N", 2: (25.0, 49.0, 45.18), 3: "E", 4: (114.0, 56.0, 1.0032)}
 """EXIF fields of the position 25.829217, 114.933612, which is in Ganzhou."""
