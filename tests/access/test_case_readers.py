@@ -67,3 +67,12 @@ async def test_an_office_sees_to_whom_an_office_above_has_given_its_case(world: 
     _, id = await assign_case(world, "supervisor", case["id"], by="city_officer")
     for name in ("officer", "supervisor2", "city_officer"):
         assert (await world.ask(name, CASE, id=case["id"]))["case"]["assignments"] == [{"id": id}], name
+
+
+async def test_the_unit_of_a_record_is_named_outside_ones_scope_too(world: World) -> None:
+    case = await world.open_case("city_officer")
+    await assign_case(world, "neighbour_supervisor", case["id"], by="city_officer")
+    unit = world.units["360703-JT-1"]
+    asked = "query($case: ID!, $unit: ID!) { case(id: $case) { unit { code name } } unit(id: $unit) { code } }"
+    found = await world.ask("neighbour_supervisor", asked, case=case["id"], unit=unit.id)
+    assert found == {"case": {"unit": {"code": unit.code, "name": unit.name}}, "unit": None}

@@ -13,7 +13,7 @@ from tests.support.flags import HERE, REVIEW, flags_of
 from tests.support.packs import files_of, packed
 from tests.support.redactions import approved, awaiting, one, ready_photo
 from tests.support.thresholds import SET, THRESHOLD
-from tests.support.world import ACCEPT, ASSIGN, CASE, FINISH, World, new_id
+from tests.support.world import ACCEPT, ASSIGN, CASE, CASE_FIELDS, FINISH, World, new_id
 
 OBSERVATION = """
 query One($id: ID!) { observation(id: $id) { author { id } assignment { assignee { id } offeredBy { id } } } }"""
@@ -104,6 +104,28 @@ async def test_an_answer_from_a_phone_keeps_that_its_sender_was_covert(world: Wo
     for name, named in (("clerk", None), ("officer", person)):
         case = (await world.ask(name, CASE, id=case_id))["case"]
         assert names(case["history"], "HAND_OVER_ACCEPTED") == [named]
+
+
+async def test_records_from_before_covertness_was_noted_count_as_covert(world: World) -> None:
+    observation, (case_id, id) = await world.observe("clerk"), await assign_case(world, "clerk")
+    await world.ask("clerk", ACCEPT, input={"id": id})
+    asked = f"query($case: ID!, $own: ID!) {{ case(id: $case) {{ {CASE_FIELDS} }} observation(id: $own) {{ author {{ id }} }} }}"
+
+    async def named() -> list[bool]:
+        seen = await world.ask("supervisor", asked, case=case_id, own=observation)
+        edges = (await world.ask("supervisor", ASSIGNMENTS))["assignments"]["edges"]
+        assignees = [edge["node"]["assignee"] for edge in edges if edge["node"]["id"] == id]
+        accepted = names(seen["case"]["history"], "HAND_OVER_ACCEPTED")
+        return [seen["observation"]["author"] is not None, assignees != [None], accepted != [None]]
+
+    assert await named() == [True] * 3
+    for name, field in (
+        ("observations", "author_is_covert"),
+        ("assignments", "assignee_capacity"),
+        ("cases", "history.$[].by_capacity"),
+    ):
+        await world.store.mongo.collection(name).update_many({}, {"$unset": {field: ""}})
+    assert await named() == [False] * 3
 
 
 async def test_a_former_monitor_is_not_named_by_the_monitoring_point(world: World) -> None:

@@ -1,5 +1,7 @@
 """Test permissions: every SDL field has a row in the table, and every root and sensitive field enforces its row."""
 
+from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from schema.access.guards import (
     UnitScoreOnly,
 )
 from schema.access.permissions import CLEARED, EXAMINERS, PUBLIC, SEEN, UNIT_SCORE_READERS
-from schema.access.viewers import Clearance, Role
+from schema.access.viewers import Clearance, Role, Viewer
 from schema.core.refusals import Refusal
 from tests.support.sdl import SDL, fields, roots
 from tests.support.world import SCHEMA, World, draft, new_id
@@ -210,6 +212,27 @@ async def test_nobody_writes_outside_their_scope(world: World) -> None:
     document = "mutation($input: OpenCaseInput!) { openCase(input: $input) { ... on Refused { code } } }"
     assert (await world.ask("officer", document, input=opening))["openCase"] == {"code": "NOT_FOUND"}
     assert await world.snapshot() == before
+
+
+def test_a_person_with_several_roles_may_do_what_any_of_them_may() -> None:
+    def of(*roles: Role) -> Viewer:
+        clearances = frozenset({Clearance.IDENTITY})
+        return Viewer("usr_1", frozenset(roles), (), None, None, clearances, None)
+
+    for permit in set(REGISTRY.permits.values()):
+        for one, other in combinations(Role, 2):
+            assert permit.admits(of(one, other)) == (permit.admits(of(one)) or permit.admits(of(other))), permit
+
+
+async def test_a_scope_of_two_subtrees_holds_both(world: World) -> None:
+    counties = [world.units[code] for code in ("360703", "360783")]
+    ids, paths = tuple(unit.id for unit in counties), tuple(unit.path for unit in counties)
+    world.people["clerk"] = replace(world.people["clerk"], scope_ids=ids, scope_paths=paths)
+    asked = "query($id: ID!) { observation(id: $id) { id } }"
+    for author in ("inspector", "neighbour", "city_inspector"):
+        id = await world.observe(author)
+        found = (await world.ask("clerk", asked, id=id))["observation"]
+        assert found == (None if author == "city_inspector" else {"id": id}), author
 
 
 async def test_identities_need_a_clearance_not_a_role() -> None:

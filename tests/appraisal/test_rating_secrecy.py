@@ -26,6 +26,7 @@ from tests.support.rating_drafts import (
     rating,
     score_of,
 )
+from tests.support.sdl import SDL
 from tests.support.world import REFUSED, World, new_id
 
 
@@ -58,6 +59,11 @@ async def test_uncleared_viewers_see_the_score_but_not_the_rater_or_time(world: 
     assert cleared["rater"] == {"id": world.people["monitor"].id}
     assert cleared["monitoringPoint"] == {"code": "GZ-001"}
     assert len(await listed(world, "city_officer")) == 1
+
+
+def test_no_filter_or_order_of_ratings_is_by_person_point_or_time() -> None:
+    assert set(SDL.type_map["Query"].fields["ratings"].args) == {"first", "after", "filter"}  # type: ignore[attr-defined]
+    assert set(SDL.type_map["RatingFilter"].fields) == {"unitId", "month", "mine"}  # type: ignore[attr-defined]
 
 
 async def test_other_scopes_and_roles_see_no_ratings(world: World) -> None:

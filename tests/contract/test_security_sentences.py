@@ -11,10 +11,21 @@ the line as it stands in the page, a tab, and what holds it:
 
 import ast
 import re
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from api.accounts import oidc
+from api.accounts.fair_queue import MAX_WAIT_SECONDS, MAX_WAITING
+from api.accounts.passwords import THREADS, HashCost
+from api.settings import Settings
+from mobile_contract.phone.storage.file_encryption import CHUNK
+from schema.access.guards import FRESH_SIGN_IN
+from schema.accounts.login_attempts import PER_ADDRESS, PER_DEVICE, PER_NAME, WINDOW
+from schema.checks.thresholds import DEFAULTS, ThresholdKind
+from storage.accounts.users import MAX_DEVICES
 
 ROOT = Path(__file__).parents[2]
 TABLES = Path(__file__).with_name("security_sentences")
@@ -124,3 +135,31 @@ def test_a_complete_table_passes() -> None:
 )
 def test_a_fault_of_a_table_is_found(table: str, fault: str) -> None:
     assert any(found.startswith(fault) for found in faults_of(SMALL_PAGE, parts_of(SMALL_PAGE)["01-names"], table))
+
+
+SETTINGS = Settings()
+MINUTE = timedelta(minutes=1)
+[RATING_MINIMUM] = [each.value for each in DEFAULTS if each.kind is ThresholdKind.RATING_MINIMUM]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"argon2id ({HashCost().passes} passes, {HashCost().memory_kib // 1024} MiB), at most {THREADS} at once",
+        f"Up to {MAX_WAITING} sign-ins wait there, each for at most {MAX_WAIT_SECONDS:.0f} seconds",
+        f"Failures are counted for {WINDOW // MINUTE} minutes",
+        f"a bucket of its own ({PER_DEVICE} failures)",
+        f"for the name at that address ({PER_NAME}) and a bucket for the address ({PER_ADDRESS}; ",
+        f"good for {SETTINGS.access_token_seconds // 60} minutes",
+        f"for {SETTINGS.refresh_token_days} days after the last use",
+        f"within {SETTINGS.refresh_grace_seconds} seconds of its first use",
+        f"`me.devices` lists up to {MAX_DEVICES}.",
+        f"within {FRESH_SIGN_IN // MINUTE} minutes; a renewal does not count",
+        f"every {oidc.FRESH // MINUTE} minutes, and used for at most a day",
+        f"in chunks of {CHUNK // 1024} KiB",
+        f"links signed for {SETTINGS.link_seconds // 60} minutes",
+        f"(`RATING_MINIMUM`, {RATING_MINIMUM:.0f} unless set otherwise",
+    ],
+)
+def test_the_page_has_the_numbers_of_the_code(words: str) -> None:
+    assert words in PAGE

@@ -90,6 +90,20 @@ def test_a_plain_folder_is_encrypted_even_if_the_phone_is_killed_at_any_step(
     assert kills > 15
 
 
+def test_plain_files_are_overwritten_before_they_are_removed(cheap: None, tmp_path: Path) -> None:
+    root, kept = tmp_path / "phone", tmp_path / "kept"
+    body = earlier_phone(root)
+    kept.mkdir()
+    for path in (path for path in root.rglob("*") if path.is_file()):
+        (kept / path.name).hardlink_to(path)
+    words = ("laowang", "old-refresh", "obs_7", "SQLite format", body[100:140])
+    assert len(readable(kept, *words)) == len(words)
+    with PhoneDevice.open(root):
+        pass
+    assert not (root / "session.json").exists()
+    assert readable(kept, *words) == []
+
+
 def test_another_persons_sign_in_leaves_a_plain_folder_unchanged(spawner: Spawner, tmp_path: Path) -> None:
     earlier_phone(tmp_path / "phone")
     terminal = Terminal(spawner, tmp_path / "phone")
