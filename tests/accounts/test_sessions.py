@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from api.accounts.key_ring import KeyRing
 from schema.accounts.login_attempts import PER_DEVICE
 from schema.core.refusals import Refusal, RefusalCode
 from tests.support.phone_sessions import CHANGE, PASSWORD, REFRESH, REVOKE, SIGN_OUT, Phone, is_ended, with_passwords
@@ -192,3 +194,13 @@ async def test_password_change_attempts_are_limited_like_sign_ins(house: World) 
         "code"
     ] == "TOO_MANY_ATTEMPTS"
     assert await phone.is_signed_in()
+
+
+async def test_another_secret_of_the_server_ends_a_session_at_its_renewal(house: World, tmp_path: Path) -> None:
+    phone = Phone(house)
+    await phone.sign_in()
+    (tmp_path / "1.pem").write_bytes((house.settings.keys_folder / "1.pem").read_bytes())
+    house.keys = KeyRing(tmp_path)
+    assert await phone.is_signed_in()
+    assert is_ended(await phone.refresh())
+    assert "accessToken" in await phone.sign_in()

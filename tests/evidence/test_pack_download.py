@@ -128,6 +128,7 @@ async def test_concurrent_downloads_are_limited_per_person_and_overall(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each caller reads the head of the answer, and then nothing more until it disconnects."""
+    assert (pack_download.MAX_AT_ONCE, pack_download.MAX_PER_PERSON) == (8, 2)
     id = await observed(world, PHOTO)
     await verified(world, tmp_path)
     urls = {name: await address(world, name, id) for name in ("supervisor", "clerk", "officer")}

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from api.evidence.pack_writer import HELD_BYTES
+from api.settings import MIB
 from scripts.demo.scenes import draw_scene
 from scripts.stored_zip import BadZipError
 from scripts.verify import verify_pack
@@ -50,6 +52,7 @@ async def test_a_large_original_is_read_twice_and_packed_as_a_small_one(
     def originals(pack: bytes) -> list[bytes]:
         return [body for name, body in files_of(pack).items() if name.startswith("originals/")]
 
+    assert HELD_BYTES == 8 * MIB
     small = await packed(world, "supervisor", id)
     monkeypatch.setattr("api.evidence.pack_writer.HELD_BYTES", 1_000)
     large = await packed(world, "supervisor", id)

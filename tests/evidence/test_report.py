@@ -183,17 +183,36 @@ async def test_the_printer_is_confined_before_it_reads_the_report() -> None:
     command = (sys.executable, "-P", "-m", "api.evidence.report.pdf_child", str(os.getpid()))
     environment = {"PYTHONPATH": str(ROOT)}
     printer = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, env=environment)
-    status = Path(f"/proc/{printer.pid}/status")
+    status, limits = (Path(f"/proc/{printer.pid}/{name}") for name in ("status", "limits"))
     try:
         await wait_until_async(
             lambda: {"Seccomp:\t2", "CapEff:\t" + "0" * 16} <= set(status.read_text().splitlines()), 30
         )
+        await wait_until_async(lambda: "Max core file size 0 0" in " ".join(limits.read_text().split()), 30)
     finally:
         printer.kill()
         await printer.wait()
+
+
+async def test_a_printer_that_takes_too_long_raises_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.evidence.report.pdf_process.SECONDS", 0.01)
+    with pytest.raises(PrintingError):
+        await print_pdf(*a_report())
 
 
 async def test_a_failing_printer_raises_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("api.evidence.report.pdf_process._ROOT", tmp_path)
     with pytest.raises(PrintingError):
         await print_pdf(*a_report())
+
+
+async def test_the_printer_does_not_inherit_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The process runs another program, which prints the names of its environment."""
+    program = tmp_path / "api" / "evidence" / "report" / "pdf_child.py"
+    program.parent.mkdir(parents=True)
+    program.write_text("import os\nprint('%PDF-', *os.environ)\n")
+    monkeypatch.setattr("api.evidence.report.pdf_process._ROOT", tmp_path)
+    monkeypatch.setenv("MINGCHA_S3_SECRET_KEY", "secret")
+    names = set((await print_pdf(*a_report())).decode().split()[1:])
+    assert names >= {"PATH", "PYTHONPATH"}
+    assert not [name for name in names if "MINGCHA" in name]

@@ -1,6 +1,8 @@
 """Test the hostile corpus with the real decoder: no crash, bounded memory and time, and a verdict for each file."""
 
 import hashlib
+import re
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from PIL import Image
 from api.media.media_facts import facts_of
 from storage.formats.results import Damage, ReadResult
 from storage.formats.sandbox import Decoder
+from storage.publication.redaction_sandbox import Coverer, FaceFinder
 from tests.support.hostile_files import others, page_of, pictures
 from tests.support.picture_files import saved
 
@@ -35,6 +38,10 @@ def peak(pid: int | None) -> int:
     except FileNotFoundError:
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+
+
+def limits_of(pid: int | None) -> dict[str, str]:
+    return dict(re.findall(r"^(Max .*?)  +(\w+)", Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE))
 
 
 def verdict(picture: ReadResult) -> str:
@@ -93,3 +100,16 @@ async def test_a_bomb_above_the_memory_cap_costs_only_its_file(tmp_path: Path) -
         assert picture.content_type == "application/pdf"
         assert (await decoder.examine(photo)).damage is None
         assert peak(decoder.pid) < 300 * MIB
+
+
+async def test_each_child_has_its_caps(decoder: Decoder, tmp_path: Path) -> None:
+    """These are the caps of docs/security.md. Other tests show that a child which reaches a cap is ended."""
+    caps = [(each._seconds, each._memory_bytes // MIB) for each in (Decoder(), FaceFinder(tmp_path), Coverer())]
+    assert caps == [(20, 1536), (60, 2048), (60, 1536)]
+    if sys.platform == "linux":
+        (tmp_path / "photo").write_bytes(saved(Image.new("RGB", (64, 48))))
+        await decoder.examine(tmp_path / "photo")
+        limits = limits_of(decoder.pid)
+        assert limits["Max core file size"] == "0"
+        assert limits["Max address space"] == str(CAP)
+        assert int(limits["Max file size"]) <= CAP

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pypdfium2 import PDFIUM_INFO
 
 from storage.formats.pdf import read_pdf
 from storage.formats.results import Damage
@@ -56,3 +57,7 @@ def test_a_notice_in_simsun_is_drawn() -> None:
     document, page = read_pdf(CASE, 1280)
     assert page
     assert (min(page.data) < 64, document.damage) == (DRAWN, None)
+
+
+def test_the_reader_of_documents_has_no_engine_for_scripts() -> None:
+    assert not {"V8", "XFA"} & set(PDFIUM_INFO.flags)

@@ -83,16 +83,24 @@ def test_a_compression_bomb_is_refused_with_little_memory(coding: str, bomb: byt
 
 @pytest.mark.parametrize("coding", ["zstd", "gzip"])
 def test_a_flood_of_frames_is_refused(coding: str) -> None:
+    assert MAX_FRAMES == 64
     assert decompress(compress(b"a", coding) * MAX_FRAMES, coding, LIMIT) == b"a" * MAX_FRAMES
     with pytest.raises(BadContentEncodingError):
         decompress(compress(b"", coding) * (MAX_FRAMES + 1), coding, LIMIT)
 
 
 def test_an_oversized_window_and_an_unknown_dictionary_are_refused() -> None:
-    parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=27)
-    packing = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
-    with pytest.raises(BadContentEncodingError):
-        decompress(packing.compress(TEXT) + packing.flush(), "zstd", LIMIT)
+    """A window of 8 MiB is accepted, a larger one is not."""
+
+    def packed(window_log: int) -> bytes:
+        parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=window_log)
+        packing = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+        return packing.compress(TEXT) + packing.flush()
+
+    assert decompress(packed(23), "zstd", LIMIT) == TEXT
+    for window_log in (24, 27):
+        with pytest.raises(BadContentEncodingError):
+            decompress(packed(window_log), "zstd", LIMIT)
     with pytest.raises(BadContentEncodingError):
         decompress(
             zstandard.ZstdCompressor(dict_data=zstandard.ZstdCompressionDict(TEXT)).compress(TEXT), "zstd", LIMIT

@@ -15,6 +15,7 @@ import api.media.announcements
 from api.graphql.context import clock
 from api.media.announcements import UNNAMED_FOR, sweep_unnamed
 from api.media.verification import MediaVerifier
+from schema.media.media import KINDS
 from storage.formats.sandbox import Decoder
 from tests.support.uploads import JPEG, confirm, late_announcement, only_medium, request_uploads, upload
 from tests.support.world import World, draft, medium, new_id
@@ -134,3 +135,17 @@ async def test_each_announcement_of_a_request_is_judged_on_its_own(
     await world.submit("inspector", draft(id=id, media=[photos[0]]))
     [last] = await request_uploads(world, late_announcement(photos[3] | {"id": new_id("med")}, id))
     assert last["refusal"] is None
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/html", "text/javascript", "image/svg+xml", "image/gif", "application/zip"]
+)
+async def test_other_types_than_the_twelve_are_refused(world: World, content_type: str) -> None:
+    assert len(KINDS) == 12
+    before = await world.snapshot()
+    [result] = await world.submit("inspector", draft(media=[medium(contentType=content_type)]))
+    assert (result["outcome"], result["uploads"]) == ("REFUSED", [])
+    [asked] = await request_uploads(world, late_announcement(medium(contentType=content_type), new_id("obs")))
+    assert asked["slot"] is None
+    assert asked["refusal"]
+    assert await world.snapshot() == before

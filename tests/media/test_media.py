@@ -15,10 +15,12 @@ from api.graphql.context import clock
 from api.media.verification import RETRY_PAUSE, MediaVerifier
 from api.settings import MIB
 from storage.formats.sandbox import Decoder
+from tests.support.redactions import ready_photo
 from tests.support.uploads import JPEG, REQUEST, announce, confirm, fresh_slot, only_medium, upload
-from tests.support.world import World
+from tests.support.world import SCHEMA, World
 
 pytestmark = pytest.mark.both_drivers
+LINK = "query($id: ID!) { observation(id: $id) { content { media { link(rendition: ORIGINAL) { url } } } } }"
 
 
 @pytest.fixture
@@ -191,6 +193,29 @@ async def test_every_link_that_is_given_out_is_logged(
     assert {each["user_id"] for each in logged} == {world.people["supervisor"].id}
 
 
+async def test_a_link_that_cannot_be_logged_is_not_given_out(world: World) -> None:
+    """The collection of accesses accepts no document for a while."""
+    id, _ = await ready_photo(world)
+    await world.store.mongo.command("collMod", "media_accesses", validator={"is_never_there": True})
+    result = await SCHEMA.execute(LINK, variable_values={"id": id}, context_value=world.context("supervisor"))
+    assert result.errors
+    assert "http" not in str(result.data)
+    await world.store.mongo.command("collMod", "media_accesses", validator={})
+    assert "http" in str(await world.ask("supervisor", LINK, id=id))
+
+
+async def test_a_link_names_the_type_that_was_found_in_the_content(
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
+) -> None:
+    id, photo, slot = await announce(world, JPEG, contentType="image/png")
+    await upload(http, slot, JPEG)
+    await confirm(world, photo["id"])
+    await work.do_one()
+    original = (await only_medium(world, id))["original"]
+    assert original["contentType"] == "image/jpeg"
+    assert (await http.get(original["url"])).headers["content-type"] == "image/jpeg"
+
+
 async def test_a_link_expires_and_cannot_be_extended(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
@@ -200,7 +225,7 @@ async def test_a_link_expires_and_cannot_be_extended(
     await work.do_one()
     ready = await only_medium(world, id)
     ends = datetime.fromisoformat(ready["original"]["expiresAt"])
-    assert timedelta(0) < ends - datetime.now(UTC) <= timedelta(seconds=world.settings.link_seconds)
+    assert timedelta(0) < ends - datetime.now(UTC) <= timedelta(minutes=5)
     forged = httpx.URL(ready["original"]["url"]).copy_merge_params({"X-Amz-Expires": "86400"})
     assert (await http.get(forged)).status_code == 403
 

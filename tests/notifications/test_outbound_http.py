@@ -1,5 +1,6 @@
 """Test outbound HTTP: a URL that people enter reaches no internal address, by name, number or redirect."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -147,6 +148,32 @@ async def test_a_receiver_is_reached_although_its_first_addresses_are_dead(recei
         outgoing = OutboundHttp(Rules(loopback=True), client, resolve=resolve)
         assert await outgoing.post(f"http://hooks.example.invalid:{port}/a", b"{}", {}) == 200
     assert [call.headers["host"] for call in receiver.calls] == [f"hooks.example.invalid:{port}"]
+
+
+async def test_only_four_addresses_of_a_name_are_tried(receiver: Receiver) -> None:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.9", "127.0.0.8", "127.0.0.7", "::1", "127.0.0.1"]
+
+    port = receiver.address.rsplit(":", 1)[1]
+    async with outbound_client() as client:
+        outgoing = OutboundHttp(Rules(loopback=True), client, resolve=resolve)
+        with pytest.raises(UnreachableAddressError):
+            await outgoing.post(f"http://hooks.example.invalid:{port}/a", b"{}", {})
+    assert receiver.calls == []
+
+
+async def test_an_answer_is_not_read() -> None:
+    """The answer's head promises a gigabyte that never arrives."""
+
+    async def promise(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 1000000000\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(promise, "127.0.0.1", 0) as server, outbound_client() as client:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        assert await OutboundHttp(Rules(loopback=True), client).post(url, b"{}", {}) == 202
 
 
 async def test_an_error_after_the_connection_is_not_tried_at_another_address(receiver: Receiver) -> None:

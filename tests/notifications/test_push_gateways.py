@@ -197,13 +197,14 @@ async def test_the_running_worker_wakes_phones_and_calls_webhooks(
     await world.ask("admin", document, input={"id": new_id("whk"), "url": f"{receiver.address}/hook"})
     await store_event_position(world)
     await assign_case(world)
-    own = replace(settings, data=world.settings.data, webhook_allow_loopback=True)
+    own = replace(settings, data=world.settings.data, keys=tmp_path / "unused", webhook_allow_loopback=True)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(worker.run_worker, own, world.store, Metrics())
         with anyio.fail_after(30):
             while not {"/hook", "/v1/projects/mingcha-test/messages:send"} <= {call.path for call in receiver.calls}:  # noqa: ASYNC110
                 await anyio.sleep(0.05)
         tasks.cancel_scope.cancel()
+    assert not (tmp_path / "unused").exists(), "a worker holds no keys"
 
 
 def test_invalid_push_settings_stop_the_start(tmp_path: Path) -> None:

@@ -179,6 +179,17 @@ async def test_signed_out_people_and_closed_accounts_are_not_woken(world: World)
     assert await stored_tokens(world) == []
 
 
+async def test_a_device_that_was_signed_out_from_elsewhere_is_not_woken(world: World) -> None:
+    await sign_in_device(world, "supervisor")
+    await register_token(world, "supervisor")
+    user_id = world.people["supervisor"].id
+    assert await world.store.users.revoke_device(user_id, world.devices["supervisor"], clock())
+    await world.store.push_tokens.schedule({user_id: "1"}, clock())
+    bell = Bell()
+    await PushWorker(world.store, {PushService.FCM: bell}, clock).do_all()
+    assert (bell.rung, await stored_tokens(world)) == ([], [])
+
+
 async def test_a_token_that_the_service_does_not_know_is_deleted(world: World) -> None:
     await sign_in_device(world, "supervisor")
     await register_token(world, "supervisor")

@@ -4,13 +4,17 @@ import asyncio
 import json
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
+from starlette.types import Message
 from websockets.exceptions import ConnectionClosed
 
-from api.notifications import websocket
+from api.notifications import server_sent_events, websocket
 from api.notifications.websocket import INIT_SECONDS, MAX_SUBSCRIPTIONS
+from api.notifications.websocket_operations import STALL_SECONDS
+from api.server.app import create_app
 from mobile_contract.documents import digest, text_of
 from tests.support.subscription_clients import (
     ASSIGNMENTS,
@@ -156,6 +160,66 @@ async def test_a_malformed_request_for_an_event_stream_is_refused(world: World) 
             assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
             assert response.headers["cache-control"] == "no-store"
             assert response.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_token_in_an_address_or_a_cookie_is_not_accepted(world: World) -> None:
+    signed = await signed_in(world, "officer")
+    given = {"authorization": signed.header, "access_token": signed.token, "token": signed.token}
+    accept = {"accept": "text/event-stream"}
+    async with serving(world) as address:
+        async with httpx.AsyncClient(base_url=f"http://{address}", params=given, cookies=given) as client:
+            stream = await client.post("/graphql/stream", json={"query": CASES}, headers=accept)
+            me = await client.post("/graphql", json={"query": "{ me { userName } }"})
+        assert stream.status_code == 401
+        assert me.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+        async with plugged(address, query=f"?{urlencode(given)}") as phone:
+            await phone.send(type="connection_init")
+            assert (await phone.closed())[0] == 4403
+
+
+async def test_a_subscriber_who_takes_nothing_is_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second message of the server is never taken over a WebSocket, and the first event over server-sent events."""
+    assert STALL_SECONDS == 30
+    for module in (websocket, server_sent_events):
+        monkeypatch.setattr(module, "STALL_SECONDS", 0.1)
+    monkeypatch.setattr(websocket, "GRACE_SECONDS", 0.1)
+    signed = await signed_in(world, "officer")
+    app = create_app(world.settings, world.store)
+    client = {"scheme": "ws", "server": ("small", 80), "client": ("127.0.0.1", 1), "query_string": b""}
+    init = {"type": "connection_init", "payload": {"authorization": signed.header}}
+    asked = [init, {"type": "subscribe", "id": "1", "payload": {"query": CASES}}]
+    request = {"type": "http.request", "body": json.dumps({"query": CASES}).encode(), "more_body": False}
+    headers = [(b"authorization", signed.header.encode()), (b"accept", b"text/event-stream")]
+    headers.append((b"content-type", b"application/json"))
+    socket = {"type": "websocket", "path": "/graphql", "subprotocols": [websocket.SUBPROTOCOL], "headers": []}
+    post = {"type": "http", "method": "POST", "path": "/graphql/stream", "headers": headers, "http_version": "1.1"}
+    sent: list[Message] = [{"type": "websocket.connect"}]
+    sent += [{"type": "websocket.receive", "text": json.dumps(each)} for each in asked]
+
+    async def cut_off(scope: dict[str, Any], sent: list[Message], taken: int) -> list[Message]:
+        """Serve a caller who sends these messages and takes so many. Return what it took."""
+        told: list[Message] = []
+
+        async def receive() -> Message:
+            if not sent:
+                await asyncio.Event().wait()
+            return sent.pop(0)
+
+        async def send(message: Message) -> None:
+            if len(told) >= taken:
+                await asyncio.Event().wait()
+            told.append(message)
+
+        async with asyncio.timeout(SECONDS):
+            await app(client | scope, receive, send)
+        return told
+
+    async with app.router.lifespan_context(app):
+        over_socket = await cut_off(socket, sent, 2)
+        over_http = await cut_off(post, [request], 2)
+        await app.state.stop_streams()
+    assert [each["type"] for each in over_socket] == ["websocket.accept", "websocket.send"]
+    assert over_http[0]["status"] == 200
 
 
 async def test_a_quiet_stream_sends_heartbeats(world: World) -> None:

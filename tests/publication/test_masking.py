@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from storage.formats.results import Covered, Damage
 from storage.publication.masking import cover, decode_views, pixels_of
@@ -68,8 +68,9 @@ def test_no_metadata_of_any_kind_is_left(tmp_path: Path) -> None:
     inner = Image.new("RGB", (64, 64), GREEN)
     exif = block(GPS, tag_010F="SecretPhone", tag_0110="SecretModel", tag_9286="SecretNote")
     body = saved(
-        Image.new("RGB", (64, 64), RED), exif=exif, comment=b"SecretComment", xmp=b"<x>SecretXmp</x>", dpi=(300, 300)
-    )
+        Image.new("RGB", (64, 64), RED), exif=exif, comment=b"SecretComment", xmp=b"<x>SecretXmp</x>", dpi=(300, 300),
+        icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+    )  # fmt: skip
     polyglot = body + b"PK\x03\x04SecretTrailer" + saved(inner)
     _, copy = covered(tmp_path, polyglot)
     left = (tmp_path / "copy").read_bytes()

@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from schema.publication.redactions import RedactionState
-from tests.support.redactions import approved, awaiting, of_medium, one, ready_photo, requested, take
+from tests.support.redactions import (
+    approved,
+    awaiting,
+    corrected,
+    of_medium,
+    one,
+    ready_photo,
+    requested,
+    take,
+    worker,
+)
 from tests.support.world import World, new_id
 
 EVERYBODY = ("inspector", "supervisor", "officer", "clerk", "city_officer", "neighbour", "monitor", "liaison", "admin")
@@ -23,6 +33,9 @@ async def test_access_to_the_original_and_the_copy_is_logged(world: World, tmp_p
     original = {"rendition": "ORIGINAL", "user_id": officer, "purpose": "通报用图", "redaction_id": made["id"]}
     copy = {"rendition": "REDACTED", "purpose": None, "redaction_id": made["id"]}
     assert logged == [original, original, copy | {"user_id": officer}, copy | {"user_id": clerk}]
+    await corrected(world, made["id"], "clerk", revision=1)
+    assert await worker(world, tmp_path).do_one()
+    assert [each["user_id"] for each in await world.store.media.find_accesses(photo)][4:] == [clerk]
 
 
 async def test_only_officers_in_scope_find_a_redaction_before_its_approval(world: World, tmp_path: Path) -> None:

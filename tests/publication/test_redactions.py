@@ -262,6 +262,9 @@ async def test_an_approved_redaction_can_be_rejected_later(world: World, tmp_pat
     assert await of_medium(world, "supervisor", observation) == []
     [seen] = await of_medium(world, "clerk", observation)
     assert (seen["state"], seen["link"]) == ("REJECTED", None)
+    [kept] = await world.store.redactions.many([made["id"]])
+    assert kept.rendering
+    assert await world.store.objects.size_of(kept.rendering.key) == made["rendering"]["byteSize"]
     for refused in (
         await approved(world, made),
         await corrected(world, made["id"], revision=1),

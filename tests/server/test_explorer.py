@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +116,13 @@ def _words(language: str) -> set[str]:
     return set(re.findall(r"^    (\w+):", block, re.MULTILINE))
 
 
-async def test_browsers_get_only_the_page_and_its_files() -> None:
+@pytest.mark.parametrize("introspection", [True, False])
+async def test_browsers_get_only_the_page_and_its_files(introspection: bool) -> None:
     async def context_of(_: object) -> Context:
         return Context()
 
-    app = build_web_app(SETTINGS, schema_of(), context_of, metrics=Metrics(), readiness=Readiness([]))
+    settings = replace(SETTINGS, introspection=introspection)
+    app = build_web_app(settings, schema_of(settings), context_of, metrics=Metrics(), readiness=Readiness([]))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://small") as client:
         page = await client.get("/graphql", headers={"accept": BROWSER})
         home = await client.get("/")

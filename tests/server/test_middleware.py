@@ -84,8 +84,18 @@ async def test_every_answer_has_the_security_headers() -> None:
         for name, value in SECURITY_HEADERS.items():
             assert answer.headers[name] == value
         assert "strict-transport-security" not in answer.headers
+        policy = answer.headers["content-security-policy"]
+        sources = {word for rule in policy.split(";") for word in rule.split()[1:]}
+        assert policy.startswith("default-src 'none';")
+        assert sources == {"'none'", "'self'", "data:"}
+        assert [answer.headers[name] for name in ("x-frame-options", "x-content-type-options", "referrer-policy")] == [
+            "DENY",
+            "nosniff",
+            "no-referrer",
+        ]
+        assert [answer.headers[f"cross-origin-{kind}-policy"] for kind in ("opener", "resource")] == ["same-origin"] * 2
     async with in_process(Settings(https=True)) as client:
-        assert "max-age" in (await client.get("/nowhere")).headers["strict-transport-security"]
+        assert (await client.get("/nowhere")).headers["strict-transport-security"] == "max-age=31536000"
 
 
 async def test_an_unhandled_error_is_masked() -> None:

@@ -174,10 +174,10 @@ class Socket:
 
 
 @asynccontextmanager
-async def plugged(address: str, subprotocol: str = SUBPROTOCOL) -> AsyncIterator[Socket]:
+async def plugged(address: str, subprotocol: str = SUBPROTOCOL, *, query: str = "") -> AsyncIterator[Socket]:
     """Connect without authentication."""
     offered = [Subprotocol(subprotocol)]
-    async with connect(f"ws://{address}/graphql", subprotocols=offered, proxy=None) as connection:
+    async with connect(f"ws://{address}/graphql{query}", subprotocols=offered, proxy=None) as connection:
         yield Socket(connection)
 
 

@@ -54,8 +54,9 @@ def stream() -> io.StringIO:
 
 def test_a_line_is_json_with_known_keys_only(stream: io.StringIO) -> None:
     structlog.get_logger("api.x").info(
-        "signed in", user_name=USER, password=PASSWORD, variables={"a": PASSWORD}, status=200, codes=["A"], part="x"
-    )
+        "signed in", user_name=USER, password=PASSWORD, variables={"a": PASSWORD}, status=200, codes=["A"], part="x",
+        user="usr_1", device="dev_1", address="203.0.113.7", token=TOKEN, query="{ me }", url=URL, text="窗口无人",
+    )  # fmt: skip
     (line,) = written(stream)
     assert line.pop("time").endswith("+00:00")
     assert line == {
@@ -65,7 +66,10 @@ def test_a_line_is_json_with_known_keys_only(stream: io.StringIO) -> None:
         "status": 200,
         "codes": ["A"],
         "part": "x",
-        "withheld": ["password", "user_name", "variables"],
+        "withheld": [
+            *sorted(("address", "device", "password", "query", "text", "token", "url")),
+            *sorted(("user", "user_name", "variables")),
+        ],
     }
 
 
