@@ -48,6 +48,10 @@ async def test_times_of_the_server_are_cut_to_the_minute_without_the_clearance(w
     assert set(await times(world, "inspector", result["id"])) == {at}
     seen = (await world.ask("officer", TIMES, id=result["id"]))["observation"]
     assert [read_instant(time) for time in (seen["receivedAt"], seen["revisions"][0]["recordedAt"])] == [at, at]
+    [shown] = seen["content"]["media"]
+    assert {read_instant(shown[field]) for field in ("expectedAt", "uploadedAt", "readyAt")} == {minute}, (
+        "only the uploader sees more"
+    )
 
 
 async def test_two_people_with_one_phone_are_not_linked_by_a_flag(world: World) -> None:

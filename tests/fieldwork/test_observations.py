@@ -233,13 +233,15 @@ async def test_impossible_positions_are_stored_raw_and_never_used(
 
 async def test_only_the_author_and_cleared_people_in_scope_see_a_complainant(world: World) -> None:
     complainant = {"name": "某投诉人", "contact": "0797-0000000"}
-    id = await world.observe("city_officer", method="COMPLAINT", complainant=complainant, unit="360703-JT")
+    sent = {"method": "COMPLAINT", "complainant": complainant, "unit": "360703-JT", "deviceSequence": 7}
+    id = await world.observe("city_officer", **sent)
     case = await world.open_case("city_officer", id)
     offer = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people["officer"].id}
     await world.ask("city_officer", ASSIGN, input=offer)
     for name, told in (("city_officer", "某投诉人"), ("officer", None)):
         seen = (await world.ask(name, ONE, id=id))["observation"]
         assert (seen["complainant"] and seen["complainant"]["name"]) == told, name
+        assert seen["deviceSequence"] == (told and 7), name
     own = await world.observe("clerk", method="COMPLAINT", complainant=complainant)
     for name, told in (("officer", "某投诉人"), ("clerk", "某投诉人"), ("supervisor", None)):
         seen = (await world.ask(name, ONE, id=own))["observation"]
