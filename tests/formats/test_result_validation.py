@@ -10,12 +10,14 @@ from PIL import Image
 
 from schema.checks.similarity import Likeness
 from storage.formats.exif import Position
+from storage.formats.media_sources import MediaSource
 from storage.formats.pictures import examine
 from storage.formats.result_validation import is_plausible
 from storage.formats.results import Damage, ReadResult, RenderedThumbnail
 from storage.formats.sandbox import Decoder
 from tests.support.picture_files import GPS, block, saved
 
+LIE = b"lie"
 JPEG = b"\xff\xd8\xff\xe0\xff\xd9"
 LIES: list[dict[str, Any]] = [
     {"width": 2**63},
@@ -55,9 +57,9 @@ LIES: list[dict[str, Any]] = [
 ]
 
 
-def lie(path: Path) -> ReadResult:
-    """Return an impossible width for the file `lie`, and the true width for any other file. This runs in the child."""
-    return replace(examine(path), width=2**62) if path.name == "lie" else examine(path)
+def lie(medium: MediaSource) -> ReadResult:
+    """Return an impossible width for a file that ends with LIE, otherwise the true width. This runs in the child."""
+    return replace(examine(medium), width=2**62) if medium.read_bytes().endswith(LIE) else examine(medium)
 
 
 @pytest.fixture
@@ -85,8 +87,8 @@ def test_impossible_results_are_not_plausible(honest: ReadResult, fields: dict[s
 
 
 async def test_an_impossible_result_costs_its_file_and_the_child(tmp_path: Path, honest: ReadResult) -> None:
-    for name in ("lie", "truth"):
-        (tmp_path / name).write_bytes((tmp_path / "honest").read_bytes())
+    for name, end in (("lie", LIE), ("truth", b"")):
+        (tmp_path / name).write_bytes((tmp_path / "honest").read_bytes() + end)
     async with Decoder(work="tests.formats.test_result_validation:lie") as decoder:
         assert await decoder.examine(tmp_path / "truth") == honest
         before = decoder.pid

@@ -9,7 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 LONGEST = ("tests/phone/", "tests/kit/", "tests/scripts/", "tests/server/", "tests/evidence/", "tests/formats/")
 """Folders with long tests. They start first, so that no worker is alone with one in the end."""
-SERVED = {"tests/evidence/test_pack_download.py": "phones 1"}
+SERVED = {"tests/evidence/test_pack_download.py": "phones 1", "tests/scripts/test_bench.py": "phones 1"}
 """Files outside the phone's folder that use the running product for phones."""
 
 
