@@ -10,7 +10,7 @@ from mobile_contract.kit.case_setup import TITLE, AssignedCase, assign_case, ass
 from mobile_contract.kit.chapters.pulling import PULLS
 from mobile_contract.kit.chapters.uploads import confirm, new_photo, put_whole, wait_verified
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.comparison import Comparison, Rule, instant, near, recent
+from mobile_contract.kit.comparison import Comparison, Rule, instant, near, recent, some_text
 from mobile_contract.kit.results import require
 
 Record = dict[str, Any]
@@ -31,6 +31,14 @@ LISTS = {
     "MyReports": "observations",
     "MyMedia": "observations",
 }
+SORTED = {
+    "Units": ("code", False),
+    "MonitoringPoints": ("code", False),
+    "MyAssignments": ("offeredAt", True),
+    "MyReports": ("receivedAt", True),
+    "MyMedia": ("receivedAt", True),
+}
+"""The field by which a list is sorted, and whether the latest comes first."""
 WHOLE = {"MonitoringPoints": "MONITORING_POINT", "MyAssignments": "ASSIGNMENT", "MyReports": "OBSERVATION"}
 """The lists that have every record of a kind that a pull brings."""
 SOME = 24
@@ -169,8 +177,12 @@ async def _compare_list(
             compared.same(operation, f"{root}.edges.node", _told(known, known[node["id"]], node), node)
         else:
             compared.same(operation, f"{root}.edges.node.id", "a record that a pull brings", node["id"])
+    name, newest_first = SORTED.get(operation, ("", False))
+    keys = [str(known.get(node["id"], {}).get(name)) for node in nodes]
+    compared.same(operation, f"{root}.edges.node", sorted(keys, reverse=newest_first), keys)
     page = await party.user.ask(operation, {"first": 50})
     after = page["pageInfo"]["endCursor"]
+    compared.same(operation, f"{root}.pageInfo.endCursor", some_text() if page["edges"] else None, after)
     if after and not page["pageInfo"]["hasNextPage"]:
         page = await party.user.ask(operation, {"first": 50, "after": after})
         rest = {"edges": [], "pageInfo": {"hasNextPage": False, "endCursor": page["pageInfo"]["endCursor"]}}
