@@ -67,7 +67,11 @@ def recent(*, optional: bool = False) -> Rule:
 
 
 def near(at: datetime | str, within: timedelta = RECENT) -> Rule:
-    instant = at if isinstance(at, datetime) else datetime.fromisoformat(at)
+    """Expect a time near this one. If `at` is no time, expect a text."""
+    try:
+        instant = at if isinstance(at, datetime) else datetime.fromisoformat(at)
+    except (TypeError, ValueError):
+        return some_text()
 
     def holds(text: Any) -> bool:
         try:

@@ -65,8 +65,9 @@ async def _find_own_point(party: Party, units: list[dict[str, Any]]) -> dict[str
     monitor = party.require_account("monitor")
     for point in await monitor.fetch_nodes("MonitoringPoints", most=50):
         sent = {"input": {"drafts": [_rating(point, units[-1], score=60)]}}
-        [result] = (await monitor.ask("SubmitRatings", sent))["results"]
-        if result["receipt"]:
+        results = (await monitor.ask("SubmitRatings", sent))["results"]
+        require(len(results) == 1, "SubmitRatings of one rating", "one result", results)
+        if results[0]["receipt"] or results[0]["rating"]:
             return point
     raise NotTriedError("The monitor's own monitoring point was not found.")
 
