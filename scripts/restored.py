@@ -1,4 +1,4 @@
-"""Make a restored database safe to go on with: case numbers, sessions and pulls begin anew."""
+"""Prepare a restored database for use: skip case numbers, end all sessions, and let phones pull everything again."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ NUMBERS = 1000
 
 
 @dataclass(frozen=True)
-class NewBeginning:
-    """What has begun anew: the offices whose case numbers of `year` go on later, and how many sessions have ended."""
+class RestoredCounts:
+    """Count what was prepared: the offices that skipped case numbers of `year`, and the sessions that were ended."""
 
     year: int
     offices: int
@@ -40,7 +40,7 @@ def restored(
     in again. Phones pull everything again.
     """
 
-    async def prepare() -> NewBeginning:
+    async def prepare() -> RestoredCounts:
         async with open_installation(data, typer.echo) as (_, store):
             return await begin_anew(store, numbers, clock())
 
@@ -54,13 +54,13 @@ def restored(
     typer.echo("Phones pull everything again once a worker runs.")
 
 
-async def begin_anew(store: Store, numbers: int, now: datetime) -> NewBeginning:
+async def begin_anew(store: Store, numbers: int, now: datetime) -> RestoredCounts:
     """Leave out case numbers, end all sessions, and let the cursors of all phones expire."""
     year, offices = now.astimezone(BEIJING).year, await store.users.office_ids()
     await store.cases.skip_numbers(offices, year, numbers)
     sessions = await store.sessions.end_all(now)
     await store.changes.forget()
-    return NewBeginning(year, len(offices), sessions)
+    return RestoredCounts(year, len(offices), sessions)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ _slot: ContextVar["_Slot | None"] = ContextVar("slot", default=None)
 def release_slot() -> Iterator[None]:
     """Give the slot of this request to others while it does nothing but wait in a queue, which has limits of its own.
 
-    The time does not count as time of the request. At the end of the block the request takes a slot again, also if there
-    is none, because the queue lets only few go on at once.
+    The time does not count as time of the request. At the end of the block the request takes a slot again, even if
+    all are taken, because the queue lets only few go on at once.
     """
     slot = _slot.get()
     if slot is None:

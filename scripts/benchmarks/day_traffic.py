@@ -40,7 +40,7 @@ ASSIGN = "mutation Give($input: AssignInput!) { assign(input: $input) { __typena
 
 
 class RefusedError(RuntimeError):
-    """The application refused a request. `code` is the code of the refusal, or `ERROR` if there is none.
+    """The application refused a request. `code` is the code of the refusal, or `ERROR` if it has no code.
 
     `seconds` is the pause that the application asked for, or None.
     """

@@ -134,7 +134,7 @@ class RawChangeStream:
         return token
 
     async def try_next(self) -> dict[str, Any] | None:
-        """Return the next change, or None if there is none within the stream's waiting time."""
+        """Return the next change, or None if no change comes within the stream's waiting time."""
         change: dict[str, Any] | None = await self._stream.try_next()
         return change
 

@@ -24,7 +24,7 @@ _SYSTEM = (
 
 @dataclass(frozen=True)
 class Confinement:
-    """What confines a process. Each field names the means, and is None if there is none on this machine.
+    """What confines a process. Each field names the means, or is None if this machine lacks one.
 
     `files`: it can open only named files. `network`: it can reach nobody. `programs`: it can start none, and can neither
     signal nor inspect another process.

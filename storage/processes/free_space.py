@@ -58,7 +58,7 @@ class RecentShortage:
         self._seen_at = -math.inf
 
     def look(self) -> str | None:
-        """Return a clause that names the disk that is full or was full a moment ago. Return None if there is none."""
+        """Return a clause that names a disk that is full or was full a moment ago, or None if all have space."""
         now = time.monotonic()
         if clause := self.space.describe_full():
             self._clause, self._seen_at = clause, now
