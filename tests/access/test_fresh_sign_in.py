@@ -93,13 +93,19 @@ async def test_an_irreversible_step_long_after_the_sign_in_is_refused(world: Wor
     assert fresh["answer"].get("code") != "SIGN_IN_TOO_OLD"
 
 
-async def test_wiping_ones_own_device_needs_a_sign_in_that_a_renewal_is_not(world: World) -> None:
-    house = await with_passwords(world)
+async def phones_of_earlier(house: World) -> tuple[Phone, Phone]:
+    """Sign in on a phone and on a desk. The desk has renewed its session since, but its sign-in is too old."""
     lost, desk = Phone(house), Phone(house)
     await lost.sign_in()
     await desk.sign_in()
     desk.later = FRESH_SIGN_IN + timedelta(seconds=1)
     await desk.refresh()
+    return lost, desk
+
+
+async def test_wiping_ones_own_device_needs_a_sign_in_that_a_renewal_is_not(world: World) -> None:
+    house = await with_passwords(world)
+    lost, desk = await phones_of_earlier(house)
     before = await house.snapshot()
     refused = await desk.do(REVOKE, signed_in=True, deviceId=lost.id, wipe=True)
     assert (refused["code"], refused["nextStep"]) == ("SIGN_IN_TOO_OLD", "SIGN_IN_AGAIN")
@@ -112,9 +118,5 @@ async def test_wiping_ones_own_device_needs_a_sign_in_that_a_renewal_is_not(worl
 
 async def test_signing_a_device_out_needs_no_fresh_sign_in(world: World) -> None:
     house = await with_passwords(world)
-    lost, desk = Phone(house), Phone(house)
-    await lost.sign_in()
-    await desk.sign_in()
-    desk.later = FRESH_SIGN_IN + timedelta(seconds=1)
-    await desk.refresh()
+    lost, desk = await phones_of_earlier(house)
     assert "device" in await desk.do(REVOKE, signed_in=True, deviceId=lost.id)
