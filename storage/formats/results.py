@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-import cattrs
 import orjson
 
 from schema.checks.similarity import Likeness
 from storage.formats.exif import ExifPositionProblem, Position
+from storage.mongodb.compiled_conversions import COPIED, Readers
 from storage.similarity.keypoints import unpack
 
 
@@ -127,9 +127,10 @@ class Covered:
 
 
 A = TypeVar("A", ReadResult, Faces, Covered)
-_converter = cattrs.Converter()
-_converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
-_converter.register_structure_hook(bytes, lambda text, _: base64.b64decode(text, validate=True))
+_readers = Readers(
+    {**COPIED, datetime: "datetime.fromisoformat({})", bytes: "base64.b64decode({}, validate=True)"},
+    {"datetime": datetime, "base64": base64},
+)
 
 
 def to_json(answer: ReadResult | Faces | Covered) -> bytes:
@@ -143,8 +144,8 @@ def from_json(text: bytes, kind: type[A]) -> A:
     if not isinstance(values, dict):
         raise ValueError("not an answer")  # noqa: TRY004  its content is wrong, not the caller's argument
     try:
-        answer = _converter.structure(values, kind)
-    except cattrs.BaseValidationError as error:
+        answer: A = _readers.function(kind)(values)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError("not an answer") from error
     for likeness in answer.likeness if isinstance(answer, ReadResult) else ():
         if likeness.marks:

@@ -6,21 +6,13 @@ fields, so they are not stored.
 """
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time
-from typing import Any, TypeVar, get_type_hints
-
-import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from typing import Any, TypeVar
 
 from schema.core.nodes import Node
-from storage.mongodb.client import Document
+from storage.mongodb.compiled_conversions import COPIED, Readers, Writers
 
 T = TypeVar("T")
-
-_converter = cattrs.Converter(detailed_validation=False)
-_converter.register_unstructure_hook(datetime, lambda value: value)
-_converter.register_structure_hook(datetime, lambda value, _: value)
 
 
 def stored_day(day: date) -> datetime:
@@ -28,49 +20,35 @@ def stored_day(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-_converter.register_unstructure_hook(date, stored_day)
-_converter.register_structure_hook(date, lambda value, _: value.date())
+def _key(kind: type, name: str) -> str:
+    return "_id" if name == "id" and issubclass(kind, Node) else name
 
 
-def _hints(kind: type) -> dict[str, Any]:
-    """Return the Python annotations of the stored fields, by field name.
-
-    The fields of a Strawberry class have GraphQL types instead, which cattrs can't read.
-    """
-    hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind) if field.init}
-
-
-def _encoder(kind: type) -> Callable[[Any], Any]:
-    rename = {"id": "_id"} if issubclass(kind, Node) else {}
-    overrides = {
-        name: override(rename=rename.get(name), unstruct_hook=_converter.get_unstructure_hook(hint))
-        for name, hint in _hints(kind).items()
-    }
-    return make_dict_unstructure_fn(kind, _converter, **overrides)  # type: ignore[arg-type]
+_readers = Readers({**COPIED, datetime: "{}", date: "{}.date()"}, {}, _key)
+_naive_readers = Readers(
+    # Ten times as fast as `replace`.
+    {**COPIED, datetime: "start + ({} - naive_start)", date: "{}.date()"},
+    {"start": datetime(1970, 1, 1, tzinfo=UTC), "naive_start": datetime(1970, 1, 1)},  # noqa: DTZ001  naive by its name
+    _key,
+)
+_writers = Writers(
+    {**dict.fromkeys((str, int, float, bool, datetime), "{}"), date: "stored_day({})"}, {"stored_day": stored_day}, _key
+)
 
 
-def _decoder(kind: type) -> Callable[[Any, Any], Any]:
-    rename = {"id": "_id"} if issubclass(kind, Node) else {}
-    overrides = {
-        name: override(rename=rename.get(name), struct_hook=_as_hook(hint)) for name, hint in _hints(kind).items()
-    }
-    return make_dict_structure_fn(kind, _converter, **overrides)  # type: ignore[arg-type]
-
-
-def _as_hook(hint: Any) -> Callable[[Any, Any], Any]:
-    hook = _converter.get_structure_hook(hint)
-    return lambda value, _: hook(value, hint)
-
-
-_converter.register_unstructure_hook_factory(is_dataclass, _encoder)
-_converter.register_structure_hook_factory(is_dataclass, _decoder)
-
-
-def to_document(record: Any) -> Document:
-    document: Document = _converter.unstructure(record)
+def to_document(record: Any) -> dict[str, Any]:
+    document: dict[str, Any] = _writers.function(type(record))(record)
     return document
 
 
-def from_document(kind: type[T], document: Document) -> T:
-    return _converter.structure(document, kind)
+def from_document(kind: type[T], document: dict[str, Any]) -> T:
+    record: T = _readers.function(kind)(document)
+    return record
+
+
+def naive_reader(kind: type[T]) -> Callable[[dict[str, Any]], T]:
+    """Return a function that makes records from documents whose times are naive and in UTC.
+
+    The driver decodes naive times five times as fast as aware ones. The times of the records are aware.
+    """
+    return _naive_readers.function(kind)
