@@ -5,7 +5,6 @@ import asyncio
 import os
 import shutil
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -24,16 +23,12 @@ from storage.indexes import ensure_indexes
 from storage.mongodb.client import Mongo
 from storage.mongodb.errors import StoreError
 from storage.processes.confinement_probe import Probed, probe
+from storage.processes.fork_server import MODULE_COMMAND
+from storage.processes.forks import Forks
 from storage.processes.free_space import FreeSpace, RecentShortage
+from storage.processes.programs import Program
 from storage.processes.scratch_folders import own_memory_folder, scratch_folder
-from storage.processes.supervisor import (
-    MAX_PAUSE_SECONDS,
-    Child,
-    ProcessLostError,
-    Program,
-    start_together,
-    trim_log,
-)
+from storage.processes.supervisor import MAX_PAUSE_SECONDS, Child, ProcessLostError, start_together, trim_log
 from storage.store import Store
 
 T = TypeVar("T")
@@ -83,9 +78,10 @@ def address_of(listener: socket.socket) -> str:
 class LocalStack:
     """The processes that one `scripts/run` starts. `close` stops those that were started, in order."""
 
-    def __init__(self, options: argparse.Namespace, say: Callable[[str], None]) -> None:
+    def __init__(self, options: argparse.Namespace, say: Callable[[str], None], forks: Forks) -> None:
         self.options = options
         self.say = say
+        self.forks = forks
         self.lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
         self.listener: socket.socket | None = None
         self.engines: Engines | None = None
@@ -163,14 +159,14 @@ class LocalStack:
                 trim_log(log)
             program = Program(
                 name=name,
-                command=(sys.executable, "-P", "-m", *arguments),
+                command=(*MODULE_COMMAND, *arguments),
                 environment={**environment, shared_metrics.NAME: name},
                 folder=ROOT,
                 log=log,
                 passed=passed,
                 grace_seconds=GRACE_SECONDS,
             )
-            return Child(program, self.say, self.lost, self.shortage.look)
+            return Child(program, self.say, self.lost, self.shortage.look, self.forks.start)
 
         if self.listener:
             descriptor = self.listener.fileno()
@@ -237,6 +233,7 @@ class LocalStack:
         if self.listener:
             self.listener.close()
         await self._stop_children()
+        self.forks.close()
         self._files.close()
 
     async def _stop_children(self) -> None:

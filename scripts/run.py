@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -16,7 +17,12 @@ from schema.core.refusals import Refusal
 from scripts.local_stack import ROOT, LocalStack, StartError, address_of
 from storage.embedded.data_folder import FolderInUseError, FolderUnusableError
 from storage.embedded.engines import EnginesMissingError
+from storage.processes.fork_server import start_fork_server
+from storage.processes.forks import Forks
 from storage.processes.supervisor import ProcessLostError
+
+PROGRAMS = "api.server.serve", "api.server.worker"
+"""The modules of the programs that are forked."""
 
 
 def parse_options() -> argparse.Namespace:
@@ -81,9 +87,9 @@ async def run(stack: LocalStack) -> None:
         await stack.close()
 
 
-async def serve(options: argparse.Namespace) -> int:
+async def serve(options: argparse.Namespace, fork_server: socket.socket) -> int:
     """Run Mingcha until a signal stops it. Return the exit code."""
-    stack = LocalStack(options, say)
+    stack = LocalStack(options, say, Forks(fork_server, PROGRAMS))
     loop = asyncio.get_running_loop()
     running = asyncio.ensure_future(run(stack))
 
@@ -118,4 +124,8 @@ async def serve(options: argparse.Namespace) -> int:
 if __name__ == "__main__":
     os.umask(0o077)
     tolerate_missing_letters()
-    sys.exit(asyncio.run(serve(parse_options())))
+    chosen = parse_options()
+    started = start_fork_server(PROGRAMS)
+    if isinstance(started, socket.socket):
+        sys.exit(asyncio.run(serve(chosen, started)))
+    started()

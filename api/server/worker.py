@@ -144,7 +144,7 @@ async def _repeat(
         await anyio.sleep(every_seconds)
 
 
-async def main() -> None:
+async def _run_until_stopped() -> None:
     settings = Settings.from_environment()
     configure_logging(settings.log_level)
     metrics = Metrics()
@@ -161,5 +161,9 @@ async def main() -> None:
         await store.close()
 
 
+def main() -> None:
+    anyio.run(_run_until_stopped)
+
+
 if __name__ == "__main__":
-    anyio.run(main)
+    main()

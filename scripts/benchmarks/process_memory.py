@@ -29,7 +29,7 @@ def read_memory(pid: int) -> ProcessMemory:
     process = Path(f"/proc/{pid}")
     fields = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     now, highest = (int(fields[name].split()[0]) // 1024 for name in ("VmRSS", "VmHWM"))
-    return ProcessMemory(_program((process / "cmdline").read_text().split("\0")), now, highest)
+    return ProcessMemory(_program((process / "cmdline").read_text().replace("\0", " ").split()), now, highest)
 
 
 def _program(command: list[str]) -> str:

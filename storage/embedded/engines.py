@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from storage.embedded import mongod, seaweedfs
 from storage.embedded.data_folder import DataFolder
-from storage.processes.supervisor import Child, ProcessLostError, Program, is_listening, start_together, trim_log
+from storage.processes.programs import Program
+from storage.processes.supervisor import Child, ProcessLostError, is_listening, start_together, trim_log
 from storage.s3.client import ObjectStore
 
 

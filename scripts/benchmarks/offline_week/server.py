@@ -23,6 +23,7 @@ from api.accounts.passwords import Passwords
 from schema.access.viewers import Role
 from schema.organisation.units import Unit
 from scripts.benchmarks.day_traffic import COUNTY, INSPECTOR, OFFICER, load_base_data
+from scripts.benchmarks.process_memory import memory_below
 from scripts.local_stack import ROOT
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
@@ -135,13 +136,12 @@ class Product:
     def kill(self, module: str) -> None:
         """Send SIGKILL to the product's process that runs `module`. `scripts/run` then starts that process again."""
         assert self._process  # noqa: S101  it was started
-        for tasks in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
-            for pid in tasks.read_text().split():
-                with contextlib.suppress(OSError):  # it ended meanwhile
-                    if module in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
-                        os.kill(int(pid), signal.SIGKILL)
-                        self.deaths.append(module)
-                        return
+        for pid, process in memory_below(self._process.pid).items():
+            if process.name == module:
+                with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+                    os.kill(pid, signal.SIGKILL)
+                    self.deaths.append(module)
+                    return
 
     def end_sessions(self, user_id: str) -> None:
         """Let the sessions of a user expire."""

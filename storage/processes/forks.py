@@ -1,0 +1,121 @@
+"""Start programs through a fork server, and follow the processes that it forks."""
+
+import asyncio
+import json
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from storage.processes.programs import Program, ProgramProcess, execute, open_log
+
+_MAX_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class ForkedProcess:
+    """A process that the fork server has forked. `ended` gets its exit code."""
+
+    pid: int
+    ended: "asyncio.Future[int]"
+
+    @property
+    def returncode(self) -> int | None:
+        return self.ended.result() if self.ended.done() else None
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self.ended)
+
+
+class Forks:
+    """The parent's end of the connection to its fork server, which can run the programs of `modules`.
+
+    Use it within the event loop only.
+    """
+
+    def __init__(self, connection: socket.socket, modules: Sequence[str]) -> None:
+        self._connection = connection
+        self._modules = frozenset(modules)
+        self._turn = asyncio.Lock()
+        self._answer: asyncio.Future[ForkedProcess] | None = None
+        self._running: dict[int, ForkedProcess] = {}
+        self._received = b""
+        self._is_lost = False
+        asyncio.get_running_loop().add_reader(connection, self._receive)
+
+    async def start(self, program: Program) -> ProgramProcess:
+        """Start a program `python -P -m MODULE ARGUMENTS`. Execute it if the fork server has died.
+
+        Raise `OSError` if the program can't be started.
+        """
+        async with self._turn:
+            if not self._is_lost and program.command[3] in self._modules:
+                try:
+                    return await self._fork(program)
+                except ConnectionError:
+                    self._lose()
+        return await execute(program)
+
+    def close(self) -> None:
+        """End the fork server. The kernel then ends the processes that it has forked."""
+        if not self._is_lost:
+            self._lose()
+
+    async def _fork(self, program: Program) -> ForkedProcess:
+        self._answer = asyncio.get_running_loop().create_future()
+        request = {
+            "command": list(program.command),
+            "environment": dict(program.environment),
+            "folder": str(program.folder),
+        }
+        with ExitStack() as files:
+            passed = {number: number for number in program.passed}
+            if program.log is not None:
+                output = files.enter_context(open_log(program.log)).fileno()
+                passed |= {1: output, 2: output}
+            line = json.dumps(request | {"descriptors": list(passed)}).encode() + b"\n"
+            sent = socket.send_fds(self._connection, [line], list(passed.values()))
+            self._connection.sendall(line[sent:])
+        return await self._answer
+
+    def _receive(self) -> None:
+        """Read what the fork server has told."""
+        try:
+            data = self._connection.recv(_MAX_BYTES)
+        except ConnectionError:
+            data = b""
+        if not data:
+            self._lose()
+            return
+        *lines, self._received = (self._received + data).split(b"\n")
+        for line in lines:
+            told = json.loads(line)
+            if "code" in told:
+                self._running.pop(told["pid"]).ended.set_result(told["code"])
+            elif self._answer is not None and "started" in told:
+                process = ForkedProcess(told["started"], asyncio.get_running_loop().create_future())
+                self._running[process.pid] = process
+                _settle(self._answer, process)
+            elif self._answer is not None:
+                _settle(self._answer, OSError(told["error"]))
+
+    def _lose(self) -> None:
+        """Give the fork server up. The kernel ends the processes that it has forked."""
+        self._is_lost = True
+        asyncio.get_running_loop().remove_reader(self._connection)
+        self._connection.close()
+        for process in self._running.values():
+            process.ended.set_result(-signal.SIGKILL)
+        self._running.clear()
+        if self._answer is not None:
+            _settle(self._answer, ConnectionResetError("The fork server has died."))
+
+
+def _settle(answer: "asyncio.Future[ForkedProcess]", result: ForkedProcess | Exception) -> None:
+    if answer.done():
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)
