@@ -121,11 +121,15 @@ async def serve(options: argparse.Namespace, fork_server: socket.socket) -> int:
     return 1
 
 
-if __name__ == "__main__":
+def main() -> None:
     os.umask(0o077)
     tolerate_missing_letters()
-    chosen = parse_options()
+    options = parse_options()
     started = start_fork_server(PROGRAMS)
     if isinstance(started, socket.socket):
-        sys.exit(asyncio.run(serve(chosen, started)))
+        sys.exit(asyncio.run(serve(options, started)))
     started()
+
+
+if __name__ == "__main__":
+    main()

@@ -29,17 +29,31 @@ def read_memory(pid: int) -> ProcessMemory:
     process = Path(f"/proc/{pid}")
     fields = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     now, highest = (int(fields[name].split()[0]) // 1024 for name in ("VmRSS", "VmHWM"))
-    return ProcessMemory(_program((process / "cmdline").read_text().replace("\0", " ").split()), now, highest)
+    return ProcessMemory(name_of(pid), now, highest)
 
 
-def _program(command: list[str]) -> str:
-    """Return the module that Python runs, or the name of another program."""
-    return command[command.index("-m") + 1] if "-m" in command else Path(command[0]).name
+def name_of(pid: int) -> str:
+    """Return the module that Python runs, the title of a process that has one, or the name of another program.
+
+    The name is empty for a zombie. Raise `OSError` if the process has ended.
+    """
+    command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    words = command.split()
+    if "-m" in words[:-1]:
+        return words[words.index("-m") + 1]
+    return command if ": " in command else Path(words[0] if words else "").name
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the children of a process. A process that has ended has none."""
+    children: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            children += map(int, (task / "children").read_text().split())
+    return children
 
 
 def _descendants(pid: int) -> Iterator[int]:
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                yield int(child)
-                yield from _descendants(int(child))
+    for child in children_of(pid):
+        yield child
+        yield from _descendants(child)

@@ -50,12 +50,20 @@ def start_fork_server(modules: Sequence[str]) -> socket.socket | Callable[[], No
     die_with_parent(parent)
     os.setsid()
     setproctitle(TITLE)
+    return serve_forks(theirs)
+
+
+def serve_forks(connection: socket.socket) -> Callable[[], None]:
+    """Fork the programs that the other end asks for. In each forked process, return the `main` to run there.
+
+    The process ends with the connection.
+    """
     # A service manager may send these to each process, but it is the parent that ends the programs, in order. They are
     # blocked rather than ignored, so that one that comes right after a fork waits until the new process can get it.
     signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
     gc.freeze()  # a collection would write to pages that the processes share
     with _wakeup_pipe() as deaths:
-        request = _serve(theirs, deaths)
+        request = _serve(connection, deaths)
     if request is None:
         os._exit(0)
     return _become(*request)
@@ -138,13 +146,13 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> Callable[[], Non
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _place([os.open(os.devnull, os.O_RDONLY), *descriptors], [0, *request["descriptors"]])
     os.chdir(request["folder"])
+    command = request["command"]
+    setproctitle(" ".join(command))  # its first call finds the place by the environment that the process began with
     os.environ.clear()
     os.environ.update(request["environment"])
     if os.environ.get("PYTHONUTF8") == "1":
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    command = request["command"]
-    setproctitle(" ".join(command))
     module = importlib.import_module(command[3])
     sys.argv = [str(module.__file__), *command[4:]]
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)

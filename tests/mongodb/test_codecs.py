@@ -154,7 +154,7 @@ def test_naive_times_become_aware_ones() -> None:
         ({"former_names": [{"name": "x", "code": "y", "until": "z"}]}, ValueError),
         ({"position": 5}, TypeError),
     ],
-    ids=str,
+    ids=["code missing", "enum", "list for enum", "none for list", "part missing", "text for time", "number for part"],
 )
 def test_a_malformed_document_raises(change: dict[str, Any], error: type[Exception]) -> None:
     document = {key: value for key, value in (to_document(whole_unit()) | change).items() if value is not MISSING}

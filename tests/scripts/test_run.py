@@ -37,7 +37,7 @@ def answers(address: str) -> bool:
 
 def test_a_new_folder_is_served_only_once_and_ctrl_c_leaves_nothing(tmp_path: Path, started: list[Run]) -> None:
     data = tmp_path / "data"
-    run = Run(data, "--port=0", "--no-demo")
+    run = Run(data, "--port=0", "--no-demo", prefix=("env",))
     started.append(run)
     address = run.serving()
     assert answers(address)

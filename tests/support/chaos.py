@@ -6,48 +6,35 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 from api.connections import open_store
 from api.settings import Settings
+from scripts.benchmarks.process_memory import children_of, name_of
 from storage.embedded import mongod, seaweedfs
 from storage.embedded.data_folder import PORTS, DataFolder
 from storage.embedded.engines import Addresses
+from storage.processes.fork_server import TITLE as FORK_SERVER
 from storage.processes.supervisor import DEATHS, DEATHS_SECONDS
 from storage.store import Store
 from tests.support.process_states import is_alive
 from tests.support.run_command import Run
 
 PARENT, PARENT_TWICE = "scripts.run", "scripts.run, and again while it starts"
-DECK = (*2 * ["api.server.serve", "api.server.worker", "mongod", "weed"], PARENT, PARENT_TWICE)
-
-
-def processes() -> dict[int, tuple[int, str]]:
-    """Return each running process's parent pid and name, keyed by pid. A Python process has its module's name."""
-    found = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
-            command = stat.with_name("cmdline").read_text().split("\0")
-        except OSError:
-            continue
-        if state != "Z":
-            name = command[command.index("-m") + 1] if "-m" in command[:-1] else Path(command[0]).name
-            found[int(stat.parent.name)] = int(parent), name
-    return found
+DECK = (*2 * ["api.server.serve", "api.server.worker", "mongod", "weed"], FORK_SERVER, PARENT, PARENT_TWICE)
 
 
 def below(ancestor: int) -> dict[int, str]:
-    """Return the names of all descendants of a process, keyed by pid."""
-    running = processes()
+    """Return the names of all descendants of a process that are no zombies, keyed by pid."""
     found: dict[int, str] = {}
-    parents = {ancestor}
-    while parents:
-        parents = {pid for pid, (parent, _) in running.items() if parent in parents}
-        found |= {pid: running[pid][1] for pid in parents}
+    for pid in children_of(ancestor):
+        with suppress(OSError):
+            if is_alive(pid):
+                found[pid] = name_of(pid)
+        found |= below(pid)
     return found
 
 

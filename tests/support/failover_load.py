@@ -6,13 +6,12 @@ starts these processes again: a process that ends or stands still is a fault.
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
-from typing import IO, Any
+from typing import Any
 
 import httpx
 from PIL import Image
@@ -23,12 +22,14 @@ from api.settings import Settings
 from storage.embedded.data_folder import DataFolder
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
+from storage.processes.fork_server import MODULE_COMMAND
 from storage.store import Store
+from tests.support.forked_commands import ROOT, ForkedCommand, command_server
 from tests.support.picture_files import saved
 from tests.support.process_states import wait_until_async
 from tests.support.retrying_phone import Photo, RetryingPhone
 from tests.support.storm_checks import READY_SECONDS, all_pulled, all_ready, records_are_those
-from tests.support.subscription_clients import ASSIGNMENTS, ROOT, Process, Signed, signed_in
+from tests.support.subscription_clients import ASSIGNMENTS, Process, Signed, signed_in
 from tests.support.world import ACCEPT, ASSIGN, OPEN, World, new_id
 
 PASSWORD = "正确的马电池订书钉"
@@ -84,7 +85,7 @@ class FailoverLoad:
 
     world: World
     api: Process
-    worker: asyncio.subprocess.Process
+    worker: ForkedCommand
     log: Path
     http: httpx.AsyncClient
     random: Random
@@ -163,7 +164,7 @@ class FailoverLoad:
         untyped = [answer for answer in self.follower.odd if not any(code in answer for code in RETRIES)]
         assert untyped == [], untyped
         assert [denial for client in self.clients for denial in client.denials] == []
-        assert (self.api.process.returncode, self.worker.returncode) == (None, None), self.log.read_text()[-4000:]
+        assert (self.api.process.poll(), self.worker.poll()) == (None, None), self.log.read_text()[-4000:]
 
 
 @asynccontextmanager
@@ -186,24 +187,15 @@ async def loaded(engines: Addresses, driver: str, folder: Path, random: Random) 
         exits.push_async_callback(mongo.close)
         output = exits.enter_context(log.open("wb"))
         api = Process(world, engines, folder, MINGCHA_MONGO_DRIVER=driver)
-        api.output = output
+        api.output = output.fileno()
         exits.push_async_callback(api.close)
-        worker = await _start_worker(api, output)
-        exits.push_async_callback(_end, worker)
+        command = (*MODULE_COMMAND, "api.server.worker")
+        worker = command_server().start(command, api.environment, ROOT, output.fileno())
+        exits.callback(worker.wait)
+        exits.callback(worker.kill)
         await api.start()
         http = await exits.enter_async_context(httpx.AsyncClient(timeout=ANSWER_SECONDS))
         follower = StreamFollower(f"http://{api.address}", await signed_in(world, "supervisor", seconds=3600))
         following = asyncio.create_task(follower.run(http))
         exits.callback(following.cancel)
         yield FailoverLoad(world, api, worker, log, http, random, follower)
-
-
-async def _start_worker(api: Process, output: IO[bytes]) -> asyncio.subprocess.Process:
-    command = [sys.executable, "-P", "-m", "api.server.worker"]
-    return await asyncio.create_subprocess_exec(*command, env=api.environment, cwd=ROOT, stdout=output, stderr=output)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.kill()
-        await process.wait()

@@ -4,13 +4,12 @@ import asyncio
 import json
 import os
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -24,9 +23,11 @@ from api.notifications.websocket import MAX_MESSAGE_BYTES, SUBPROTOCOL
 from api.server.app import create_app
 from schema.accounts.users import Device
 from storage.embedded.engines import Addresses
+from storage.processes.fork_server import MODULE_COMMAND
+from tests.support.forked_commands import ROOT, command_server
+from tests.support.process_states import wait_until_async
 from tests.support.world import World, new_id
 
-ROOT = Path(__file__).parents[2]
 SECONDS = 10.0
 NEWS = """
 __typename
@@ -91,13 +92,13 @@ async def serving(world: World, **settings: Any) -> AsyncIterator[str]:
 
 
 class Process:
-    """The product over a world, in a process of its own that can be killed. `output` gets what it prints."""
+    """The product over a world, in a process of its own that can be killed. `output` is the descriptor that it prints to."""
 
     def __init__(self, world: World, engines: Addresses, folder: Path, **environment: str) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
-        self.output: IO[bytes] | None = None
+        self.output = 1
         self.environment = {
             **kept,
             **replace(engines, s3_bucket=world.store.objects.bucket).environment(),
@@ -110,10 +111,8 @@ class Process:
 
     async def start(self) -> None:
         descriptor = self._listener.fileno()
-        self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "api.server.serve", "--fd", str(descriptor),
-            env=self.environment, pass_fds=(descriptor,), stdout=self.output, stderr=self.output,
-        )  # fmt: skip
+        command = (*MODULE_COMMAND, "api.server.serve", "--fd", str(descriptor))
+        self.process = command_server().start(command, self.environment, ROOT, self.output, passed=(descriptor,))
         async with httpx.AsyncClient() as client:
             deadline = time.monotonic() + 90
             while time.monotonic() < deadline:
@@ -124,14 +123,16 @@ class Process:
 
     async def kill(self) -> None:
         self.process.kill()
-        await self.process.wait()
+        self.process.wait()
 
     async def stop(self) -> int:
+        """Ask the process to end, and return its exit code."""
         self.process.terminate()
-        return await asyncio.wait_for(self.process.wait(), 20)
+        await wait_until_async(lambda: self.process.poll() is not None, 20)
+        return self.process.wait()
 
     async def close(self) -> None:
-        if self.process.returncode is None:
+        if self.process.poll() is None:
             await self.kill()
         self._listener.close()
 
