@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.forked_commands import ROOT
 from tests.support.phone_assignments import pull_assignment
 from tests.support.phone_cli import PASSWORD, Spawner, Terminal
-from tests.support.run_command import ROOT
 from tests.support.running_product import RunningProduct, ask
 from tests.support.world import new_id
 

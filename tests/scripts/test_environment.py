@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from storage.embedded.engines import Addresses
+from tests.support.forked_commands import ROOT
 from tests.support.phone_cli import PASSWORD, photo
-from tests.support.run_command import ROOT
 from tests.support.running_product import RunningProduct
 
 DEAD = "127.0.0.1:9"
