@@ -1,4 +1,4 @@
-"""Measure what tests can't: the search for similar pictures among a million, and the cost of phones: a day, a week, 200.
+"""Measure what tests can't: the API's speed, the search for similar pictures, and the cost of phones: a day, a week, 200.
 
 The commands start their own engines in a temporary folder, and touch no installation.
 """
@@ -23,6 +23,7 @@ from schema.checks.similarity import COARSE_BITS, DETAIL_BITS, Likeness
 from schema.checks.thresholds import DEFAULTS, ThresholdKind
 from scripts.benchmarks import phones
 from scripts.benchmarks.altered_pictures import altered_copies
+from scripts.benchmarks.api_speed import main as api_speed
 from scripts.benchmarks.day_traffic import measure_day
 from scripts.benchmarks.offline_week import main
 from scripts.benchmarks.temporary_engines import engines
@@ -57,6 +58,7 @@ With these values, 2 of 10,000 pictures share a looked-up key. The same was meas
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 app.add_typer(main.app)
+app.add_typer(api_speed.app)
 app.add_typer(phones.app)
 
 

@@ -1,4 +1,4 @@
-"""Start engines for a measurement in a temporary folder, then stop and delete them."""
+"""Start engines for a measurement in a temporary folder, then stop and delete them. A given folder is kept."""
 
 import asyncio
 import contextlib
@@ -14,10 +14,20 @@ from storage.embedded.engines import Addresses, Engines
 from storage.processes.supervisor import ProcessLostError
 
 
+def _folder(kept: Path | None) -> contextlib.AbstractContextManager[str]:
+    if kept is None:
+        return tempfile.TemporaryDirectory(prefix="mingcha-bench-")
+    kept.mkdir(parents=True, exist_ok=True)
+    return contextlib.nullcontext(str(kept.absolute()))
+
+
 @contextlib.asynccontextmanager
-async def engines() -> AsyncIterator[tuple[Path, Addresses]]:
-    """Yield the folder and the engines' addresses. Raise one of `START_ERRORS` if they don't start."""
-    with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as root:
+async def engines(kept: Path | None = None) -> AsyncIterator[tuple[Path, Addresses]]:
+    """Yield the folder and the engines' addresses. Raise one of `START_ERRORS` if they don't start.
+
+    With `kept`, use that folder, and leave its data there.
+    """
+    with _folder(kept) as root:
         folder = DataFolder.open(Path(root) / "data")
         lock = folder.acquire_lock()
         lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()

@@ -52,7 +52,7 @@ class Observations:
 
     async def add(self, observations: Sequence[Observation]) -> InsertResult:
         """Store new observations. The result lists the ids that were already taken."""
-        return await self._observations.insert_many([_document(observation) for observation in observations])
+        return await self._observations.insert_many([observation_document(observation) for observation in observations])
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Observation]:
         """Return the observations that exist and match `visible`, in any order."""
@@ -214,7 +214,8 @@ def near(latitude: float, longitude: float, radius_metres: float) -> Filter:
     return {"location": {"$geoWithin": {"$centerSphere": [[longitude, latitude], radius_metres / EARTH_RADIUS_METRES]}}}
 
 
-def _document(observation: Observation) -> Document:
+def observation_document(observation: Observation) -> Document:
+    """Return the document of a new observation. Its check is due at once."""
     document = to_document(observation)
     shown = {SHOWN: observation.shown_time(observation.content).at}
     return document | _location(document["content"]) | shown | queue.due(observation.received_at)
