@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import parse
 
 from api.accounts.key_ring import KeyRing
 from api.server.app import create_app
@@ -18,6 +19,7 @@ from scripts.benchmarks.api_speed.main import sync_first
 from scripts.benchmarks.api_speed.measurement import Extent, Figures, Measurement, WrongReplyError
 from scripts.benchmarks.api_speed.processes import LIMIT, PRODUCT, Target
 from scripts.benchmarks.api_speed.report import as_json, commands_text, text
+from scripts.benchmarks.api_speed.sampling import Sampler, library_of, shares_text
 from scripts.benchmarks.api_speed.workloads import Call, Tokens, Workload, build_workloads, first_syncs
 from storage.store import Store
 from tests.support.asgi_server import on_a_socket
@@ -102,9 +104,27 @@ def check_figures(figures: list[Figures], workloads: list[Workload]) -> None:
         assert own.percentile(0.5) <= own.percentile(0.99)
         if own.target == PRODUCT:
             assert 0 < own.command_count <= MOST_COMMANDS[own.workload], commands_text([own])
+            assert not [cost for cost in own.commands if "COLLSCAN" in cost.plans]
             assert bool(own.examined("observations")) == (own.workload in {"W2", "W2link", "W3", "W4", "W5"})
     printed = text(figures, workloads).splitlines()
     assert [line.split()[0] for line in printed[2:12]] == [
         own.workload if own.target == PRODUCT else LIMIT for own in figures
     ]
     assert len(as_json(figures, OBSERVATIONS, EXTENT)["figures"]) == len(figures)
+
+
+def test_samples_name_the_library_that_works() -> None:
+    sampler, document = Sampler(), "{" + " ".join(f"field{number}" for number in range(300)) + "}"
+    sampler.start()
+    try:
+        while not sampler.samples["graphql-core"]:
+            parse(document)
+    finally:
+        sampler.stop()
+    samples = {"W1": sampler.take(), "W2": {"driver": 3, "api": 1}}
+    assert not sampler.take()
+    lines = [line.split() for line in shares_text(samples).splitlines()]
+    assert lines[0] == ["percent", "W1", "W2"]
+    assert ["driver", "0", "75"] in lines
+    assert library_of(str(ROOT / "api" / "settings.py")) == "api"
+    assert library_of(json.__file__) is None

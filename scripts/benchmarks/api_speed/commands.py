@@ -33,7 +33,8 @@ class CommandCost:
 async def profile(mongo: Mongo, requests: int, work: Callable[[], Awaitable[None]]) -> list[CommandCost]:
     """Run `work`, which makes that many requests, and return what they cost, the most frequent command first."""
     await mongo.command("profile", 0)
-    await mongo.command("drop", PROFILE) if await _has_profile(mongo) else None
+    if await _has_profile(mongo):
+        await mongo.command("drop", PROFILE)
     await mongo.command("create", PROFILE, capped=True, size=PROFILE_BYTES)
     await mongo.command("profile", 2)
     try:

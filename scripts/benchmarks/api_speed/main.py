@@ -13,11 +13,19 @@ import httpx
 import typer
 
 from api.accounts.key_ring import KeyRing
-from scripts.benchmarks.api_speed.dataset import OBSERVATIONS, OtherDataError, load, remove_added
+from scripts.benchmarks.api_speed.dataset import OBSERVATIONS, Dataset, OtherDataError, load, remove_added
 from scripts.benchmarks.api_speed.generator import generator
 from scripts.benchmarks.api_speed.measurement import Extent, Measurement, WrongReplyError
-from scripts.benchmarks.api_speed.processes import DATABASE, Target, descendants, serve_limit, serve_product
+from scripts.benchmarks.api_speed.processes import (
+    DATABASE,
+    Target,
+    descendants,
+    serve_limit,
+    serve_product,
+    serve_sampled,
+)
 from scripts.benchmarks.api_speed.report import as_json, commands_text, soak_text, text
+from scripts.benchmarks.api_speed.sampling import shares_text
 from scripts.benchmarks.api_speed.workloads import Call, Tokens, Workload, build_workloads, first_syncs
 from scripts.benchmarks.offline_week.server import StuckError
 from scripts.benchmarks.temporary_engines import engines
@@ -47,6 +55,10 @@ class SpeedRun:
     workers: int
     only: Sequence[str]
     requests: int
+    is_sampled: bool
+
+    def chosen(self, workloads: Sequence[Workload]) -> list[Workload]:
+        return [workload for workload in workloads if not self.only or workload.name in self.only]
 
 
 @app.command()
@@ -61,6 +73,7 @@ def api(
     workers: Annotated[int, typer.Option(min=1, help="How many API processes serve them.")] = 1,
     workload: Annotated[list[str] | None, typer.Option(help="Measure only this workload. Repeat for others.")] = None,
     requests: Annotated[int, typer.Option(help="Send this many requests instead, and watch the memory.")] = 0,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where the processor time goes instead.")] = False,
     commands: Annotated[bool, typer.Option("--commands", help="Print each command that a request costs.")] = False,
     data: Annotated[Path | None, typer.Option(help="Folder that keeps the loaded data for later runs.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
@@ -72,7 +85,7 @@ def api(
     if driver not in DRIVERS:
         raise typer.BadParameter(f"Choose one of {', '.join(DRIVERS)}.", param_hint="--driver")
     extent = Extent(2, 1.5, connections) if short else Extent(rounds, seconds, connections)
-    run = SpeedRun(DRIVERS[driver], scale, extent, workers, workload or [], requests)
+    run = SpeedRun(DRIVERS[driver], scale, extent, workers, workload or [], requests, profile)
     try:
         figures = asyncio.run(_api(run, data, commands=commands))
     except (StuckError, OtherDataError, WrongReplyError, *START_ERRORS) as error:
@@ -93,9 +106,12 @@ async def _api(run: SpeedRun, data: Path | None, *, commands: bool) -> dict[str,
             dataset = await load(store, OBSERVATIONS * run.scale, typer.echo)
             await remove_added(store)  # an earlier run may have been ended
             tokens = Tokens(KeyRing(root / "keys"))
+            if run.is_sampled:
+                await _sample(run, store, addresses, root, dataset, tokens)
+                return {}
             async with _served(run, addresses, root) as targets:
                 cursors = await sync_first(targets[0], first_syncs(), tokens)
-                workloads = [one for one in build_workloads(dataset, cursors) if not run.only or one.name in run.only]
+                workloads = run.chosen(build_workloads(dataset, cursors))
                 with tempfile.TemporaryDirectory() as folder, generator() as sender:
                     pids = sorted(descendants(DATABASE))
                     measurement = Measurement(store, sender, pids, Path(folder), tokens)
@@ -109,6 +125,20 @@ async def _api(run: SpeedRun, data: Path | None, *, commands: bool) -> dict[str,
     if commands:
         typer.echo(commands_text(figures))
     return as_json(figures, dataset.observations, run.extent)
+
+
+async def _sample(
+    run: SpeedRun, store: Store, addresses: Addresses, root: Path, dataset: Dataset, tokens: Tokens
+) -> None:
+    with tempfile.TemporaryDirectory() as place, generator() as sender:
+        folder = Path(place)
+        for driver in run.drivers:
+            with serve_sampled(addresses, DATABASE_NAME, driver, folder, root / "keys") as product:
+                cursors = await sync_first(product.target, first_syncs(), tokens)
+                workloads = run.chosen(build_workloads(dataset, cursors))
+                measurement = Measurement(store, sender, (), folder, tokens)
+                samples = await measurement.sample(product, workloads, run.extent)
+            typer.echo(f"driver {driver}\n{shares_text(samples)}")
 
 
 async def _soak(

@@ -10,12 +10,15 @@ from statistics import median
 from scripts.benchmarks.api_speed.commands import CommandCost, profile
 from scripts.benchmarks.api_speed.dataset import remove_added
 from scripts.benchmarks.api_speed.generator import Generator, Job, Result, write_requests
-from scripts.benchmarks.api_speed.processes import Target, cpu_seconds, resident_mib
+from scripts.benchmarks.api_speed.processes import SampledProduct, Target, cpu_seconds, resident_mib
 from scripts.benchmarks.api_speed.workloads import COUNTER, Tokens, Workload, encode
 from storage.store import Store
 
 LIMITED = frozenset({"W1", "W2", "W3", "W4"})
 """The workloads that the limit answers."""
+
+
+Samples = dict[str, dict[str, int]]
 
 
 class WrongReplyError(Exception):
@@ -162,6 +165,18 @@ class Measurement:
     def _write(self, workload: Workload) -> None:
         if not self._file(workload).exists():
             write_requests(self._file(workload), encode(workload.calls, self._tokens.of))
+
+    async def sample(self, product: SampledProduct, workloads: Sequence[Workload], extent: Extent) -> Samples:
+        """Return where the processor time of each workload goes: the samples by library, by workload."""
+        found: Samples = {}
+        for workload in workloads:
+            self._write(workload)
+            await self.send(workload, product.target, requests=extent.warming, connections=extent.connections)
+            product.take_samples()
+            await self.send(workload, product.target, seconds=extent.seconds, connections=extent.connections)
+            found[workload.name] = product.take_samples()
+            await remove_added(self._store)
+        return found
 
     async def soak(self, target: Target, workloads: Sequence[Workload], requests: int, extent: Extent) -> list[int]:
         """Send that many requests of all workloads. Return the resident MiB at the start and after each twentieth."""

@@ -1,8 +1,10 @@
 """Start the processes that are measured, and read what they use from Linux's `/proc`."""
 
 import contextlib
+import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -85,21 +87,59 @@ def serve_product(
 
 @contextlib.contextmanager
 def serve_limit(addresses: Addresses, database: str, driver: str, folder: Path) -> Iterator[Target]:
-    """Start the process that answers at the limit. Raise `StuckError` if it does not serve."""
+    """Start the process that answers at the limit. Raise `StuckError` if it has ended before its time."""
+    with _serve("limit", folder / f"limit-{driver}.log", _environment(addresses, database, driver)) as (
+        process,
+        address,
+    ):
+        yield Target(LIMIT, driver, address, (process.pid,))
+
+
+@dataclass(frozen=True)
+class SampledProduct:
+    """An API process that samples where its processor time goes."""
+
+    target: Target
+    process: "subprocess.Popen[bytes]"
+
+    def take_samples(self) -> dict[str, int]:
+        """Return the samples since the last call, by library."""
+        assert self.process.stdout  # noqa: S101  it is a pipe
+        self.process.send_signal(signal.SIGUSR1)
+        samples: dict[str, int] = json.loads(self.process.stdout.readline())
+        return samples
+
+
+@contextlib.contextmanager
+def serve_sampled(
+    addresses: Addresses, database: str, driver: str, folder: Path, keys: Path
+) -> Iterator[SampledProduct]:
+    own = {"MINGCHA_DATA": str(folder), "MINGCHA_KEYS": str(keys)}
+    environment = _environment(addresses, database, driver) | own
+    with _serve("sampling", folder / f"sampled-{driver}.log", environment) as (process, address):
+        yield SampledProduct(Target(PRODUCT, driver, address, (process.pid,)), process)
+
+
+def _environment(addresses: Addresses, database: str, driver: str) -> dict[str, str]:
+    own = {"MINGCHA_MONGO_DATABASE": database, "MINGCHA_MONGO_DRIVER": driver, "PYTHONPATH": str(ROOT)}
+    return addresses.environment() | own
+
+
+@contextlib.contextmanager
+def _serve(module: str, log: Path, environment: dict[str, str]) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """Start a module of this package on a free port, and yield its process and address."""
     listener = bind("127.0.0.1", 0)
     descriptor = listener.fileno()
-    own = {"MINGCHA_MONGO_DATABASE": database, "MINGCHA_MONGO_DRIVER": driver, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-P", "-m", "scripts.benchmarks.api_speed.limit", "--fd", str(descriptor)]
-    log = folder / f"limit-{driver}.log"
+    command = [sys.executable, "-P", "-m", f"scripts.benchmarks.api_speed.{module}", "--fd", str(descriptor)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, env=addresses.environment() | own, pass_fds=[descriptor], stdout=output, stderr=output
+            command, env=environment, pass_fds=[descriptor], stdout=subprocess.PIPE, stderr=output
         )
     try:
-        yield Target(LIMIT, driver, address_of(listener), (process.pid,))
+        yield process, address_of(listener)
         if process.poll() is not None:
-            raise StuckError(f"The limit has ended:\n{log.read_text()[-2000:]}")
+            raise StuckError(f"The process of `{module}` has ended:\n{log.read_text()[-2000:]}")
     finally:
         listener.close()
         process.terminate()
-        process.wait(START_SECONDS)
+        process.communicate(timeout=START_SECONDS)
