@@ -13,6 +13,7 @@ from schema.accounts.users import Device, User
 from schema.core.pagination import Page
 from storage.access.visibility import works_within
 from storage.mongodb import keyset_pagination
+from storage.mongodb.certain_reads import find_one_for_certain
 from storage.mongodb.client import ASCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
@@ -31,6 +32,7 @@ _DEVICES: Document = {"$ifNull": ["$devices", []]}
 
 class Users:
     def __init__(self, mongo: Mongo) -> None:
+        self._mongo = mongo
         self._users = mongo.collection("users")
 
     async def by_id(self, id: str) -> User | None:
@@ -45,8 +47,16 @@ class Users:
         return await self._one({"subject": subject, "active": True})
 
     async def by_session(self, user_id: str, device_id: str, session_id: str) -> User | None:
-        """Return the user if the account is active and this session of this device may act, otherwise None."""
-        return await self._one(_acting_filter(user_id, device_id, session_id))
+        """Return the user if the account is active and this session of this device may act, otherwise None.
+
+        None ends the session on the phone, so it must not come from a majority read, which can miss a sign-in just after
+        a failover: a new primary may not know yet which of its writes the majority has.
+        """
+        acting = _acting_filter(user_id, device_id, session_id)
+        if user := await self._one(acting):
+            return user
+        document = await find_one_for_certain(self._mongo, "users", acting)
+        return from_document(User, document) if document else None
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[User]:
         """Return the users with these ids that match `visible`, in any order."""
