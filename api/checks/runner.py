@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from api.jobs.fair_turns import FairTurns
 from schema.checks import rules
 from schema.checks.flags import CheckFinding, Flag, FlagOwner, raise_flag
 from schema.checks.rules import Lookalike, Stop, usable_position
@@ -56,11 +57,15 @@ class _CheckData:
 
 @dataclass(frozen=True)
 class CheckRunner:
-    """Run checks. `now` returns the current time, and `lease` is the time after which a check may be repeated."""
+    """Run checks. People whose reports wait take turns.
+
+    `now` returns the current time, and `lease` is the time after which a check may be repeated.
+    """
 
     store: Store
     now: Callable[[], datetime]
     lease: timedelta = LEASE
+    turns: FairTurns = field(default_factory=FairTurns)
 
     async def do_all(self) -> int:
         """Run every check that is due. Return the number of checks."""
@@ -70,19 +75,24 @@ class CheckRunner:
         return count
 
     async def do_one(self) -> bool:
-        """Run the check that is due first. Return False if none is due.
+        """Run the check that is due first of the person whose turn it is. Return False if none is due.
 
         A check that fails is repeated after its lease ends.
         """
-        claim = await self.store.checks.claim(self.now(), self.lease)
-        if claim is None:
-            return False
+        queue, now = self.store.checks, self.now()
+        for person in self.turns.order(await queue.find_waiting(now)):
+            if claim := await queue.claim(now, self.lease, person):
+                with self.turns.take(person):
+                    await self._do(claim)
+                return True
+        return False
+
+    async def _do(self, claim: Claim) -> None:
         try:
             await self._check(claim)
             await self.store.checks.finish(claim)
         except (Refusal, StoreError) as error:
             log.warning("work failed", work="check", reason=type(error).__name__)
-        return True
 
     async def _check(self, claim: Claim) -> None:
         seen = await self.store.observations.whole(claim.observation_id)

@@ -34,8 +34,14 @@ With 50 long corrections, one observation would add 3 MB to each list.
 """
 
 _WAITING = {"$type": "date"}
-INDEX: tuple[Sort, dict[str, Any]] = (((DUE, ASCENDING),), {"partialFilterExpression": {DUE: _WAITING}})
-"""Index for observations and media. It covers only documents with a due check, so that it stays small."""
+AUTHOR, UPLOADER = "author_id", "uploader_id"
+"""Fields with the person whose observation or medium it is. People take turns."""
+
+
+def index(person: str) -> tuple[Sort, dict[str, Any]]:
+    """Return the index of a queue. It covers only documents with a due check, so that it stays small."""
+    return ((person, ASCENDING), (DUE, ASCENDING)), {"partialFilterExpression": {DUE: _WAITING}}
+
 
 UNREQUESTED_INDEX: tuple[Sort, dict[str, Any]] = (
     ((ROUND, ASCENDING), ("_id", ASCENDING)),
@@ -58,20 +64,35 @@ class Claim:
     medium_id: str | None = None
 
 
+def _due(now: datetime) -> Document:
+    return {DUE: {**_WAITING, "$lte": now}}
+
+
 class Checks:
     def __init__(self, mongo: Mongo) -> None:
         self._observations = mongo.collection("observations")
         self._media = mongo.collection("media")
 
-    async def claim(self, now: datetime, lease: timedelta) -> Claim | None:
-        """Claim a check that is due. No other worker gets it during `lease`. Return None if no check is due.
+    async def find_waiting(self, now: datetime) -> list[str]:
+        """Return the ids of the people whose observations or media have a check that is due.
 
-        If the worker dies, another worker claims the check after the lease. A repeated check finds the same flags.
+        The indexes have each person's together, so this reads two keys for each person.
         """
-        waiting, claiming = {DUE: {**_WAITING, "$lte": now}}, {"$set": {DUE: now + lease}}
-        if seen := await self._observations.change_one(waiting, claiming, sort=[(DUE, ASCENDING)]):
+        anybody = {"$gt": ""}  # a bound lets the database use the index
+        authors = await self._observations.distinct(AUTHOR, _due(now) | {AUTHOR: anybody})
+        uploaders = await self._media.distinct(UPLOADER, _due(now) | {UPLOADER: anybody})
+        return list(dict.fromkeys([*authors, *uploaders]))
+
+    async def claim(self, now: datetime, lease: timedelta, person: str) -> Claim | None:
+        """Claim the person's check that is due first. No other worker gets it during `lease`.
+
+        Return None if no check of this person is due. If the worker dies, another worker claims the check after the
+        lease. A repeated check finds the same flags.
+        """
+        claiming, first = {"$set": {DUE: now + lease}}, [(DUE, ASCENDING)]
+        if seen := await self._observations.change_one(_due(now) | {AUTHOR: person}, claiming, sort=first):
             return Claim(seen["_id"], seen.get(ROUND, 0))
-        if medium := await self._media.change_one(waiting, claiming, sort=[(DUE, ASCENDING)]):
+        if medium := await self._media.change_one(_due(now) | {UPLOADER: person}, claiming, sort=first):
             return Claim(medium["observation_id"], medium.get(ROUND, 0), medium["_id"])
         return None
 

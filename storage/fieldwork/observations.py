@@ -37,7 +37,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("received_at", ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {"placement": "UNPLACED"}}),
     ((("device_id", ASCENDING), ("content.captured_at", ASCENDING)), {}),
     ((("author_id", ASCENDING), ("device_id", ASCENDING), ("revisions.content.device_sequence", ASCENDING)), {}),
-    queue.INDEX,
+    queue.index(queue.AUTHOR),
     queue.UNREQUESTED_INDEX,
 ]
 SET_ASIDE_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("by", ASCENDING), ("received_at", ASCENDING)), {})]

@@ -30,7 +30,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("uploader_id", ASCENDING), ("uploaded_at", ASCENDING)), {"partialFilterExpression": {"is_copy": True}}),
     ((("upload_used_at", ASCENDING),), {"partialFilterExpression": {"upload_id": {"$type": "string"}}}),
     ((("unnamed_since", ASCENDING),), {"partialFilterExpression": {"unnamed_since": {"$exists": True}}}),
-    queue.INDEX,
+    queue.index(queue.UPLOADER),
     # Covers only media that are not hashed yet, so it is usually empty.
     (((_HASHED, ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {_HASHED: None, "state": "READY"}}),
 ]

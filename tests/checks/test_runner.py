@@ -1,6 +1,5 @@
 """Test the check runner: each new observation or photo is checked once across all workers, and flags are raised."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -245,49 +244,3 @@ async def test_a_check_is_retried_after_a_database_error(world: World, work: Che
         await system.command("configureFailPoint", "failCommand", mode="off")
     assert logged == [{"event": "work failed", "log_level": "warning", "work": "check", "reason": "StoreError"}]
     assert await CheckRunner(world.store, lambda: clock() + LEASE * 2).do_all() == 2, "of the observation and its photo"
-
-
-async def test_concurrent_workers_raise_each_flag_once(world: World) -> None:
-    ids = [await world.observe(position=HERE | {"isMock": True}) for _ in range(6)]
-    workers = [CheckRunner(world.store, clock) for _ in range(4)]
-    assert sum(await asyncio.gather(*(each.do_all() for each in workers))) == 6
-    for id in ids:
-        assert await codes_of(world, id) == ["MOCK_POSITION"]
-
-
-async def test_the_next_worker_takes_over_the_check_of_a_dead_one(world: World, work: CheckRunner) -> None:
-    id = await world.observe(position=HERE | {"isMock": True})
-    assert await world.store.checks.claim(clock(), LEASE)
-    assert await work.do_one() is False
-    assert await CheckRunner(world.store, lambda: clock() + LEASE).do_one() is True
-    assert await codes_of(world, id) == ["MOCK_POSITION"]
-    assert await world.store.mongo.collection("observations").count(DUE) == 0
-
-
-async def test_finishing_a_check_keeps_a_request_made_meanwhile(world: World) -> None:
-    id = await world.observe(unit="360703-XX")
-    claim = await world.store.checks.claim(clock(), LEASE)
-    assert claim
-    revise = (
-        f"mutation($input: ReviseObservationInput!) {{ reviseObservation(input: $input) {{ __typename {REFUSED} }} }}"
-    )
-    given = {"id": new_id("rev"), "reason": "更正", "content": draft(id=id)}
-    await world.ask("inspector", revise, input=given)
-    await world.store.checks.finish(claim)
-    again = await world.store.checks.claim(clock(), LEASE)
-    assert again
-    assert (again.observation_id, again.round) == (id, 2)
-    await world.store.checks.finish(again)
-    assert await world.store.mongo.collection("observations").count(DUE) == 0
-
-
-async def test_due_checks_are_found_by_their_index(world: World) -> None:
-    await world.observe()
-    for name in ("observations", "media"):
-        command = {
-            "find": name,
-            "filter": {"check_due_at": {"$type": "date", "$lte": clock()}},
-            "sort": {"check_due_at": 1},
-        }
-        plan = await world.store.mongo.command("explain", command)
-        assert "check_due_at_1" in str(plan["queryPlanner"]["winningPlan"])

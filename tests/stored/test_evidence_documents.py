@@ -66,7 +66,7 @@ async def test_observations_keep_their_stored_form(records: Store, goldens: Gold
     added = await observations.add([whole, revised, unusable, bare, linked, placed, claimed, checked])
     assert not added.duplicate_ids
     for due in (claimed, checked):
-        assert await records.checks.claim(minutes(-1), timedelta(minutes=20)) == Claim(due.id, 1)
+        assert await records.checks.claim(minutes(-1), timedelta(minutes=20), due.author_id) == Claim(due.id, 1)
     await records.checks.finish(Claim(checked.id, 1))
     revision = ObservationRevision(
         number=2,

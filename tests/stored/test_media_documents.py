@@ -141,7 +141,7 @@ async def test_media_keep_their_stored_form(records: Store, goldens: Goldens) ->
     await queue.mark_copy_failed(claimed, minutes(30))
     for number, hashed in enumerate((checked, unhashed), start=3):
         assert await media.mark_hashed(hashed, minutes(number))
-        found = await records.checks.claim(minutes(number), LEASE)
+        found = await records.checks.claim(minutes(number), LEASE, hashed.uploader_id)
         assert found == Claim(fixed_id("obs", 1), 1, hashed.id)
     await records.checks.finish(Claim(fixed_id("obs", 1), 1, checked.id))
     await goldens.check("media")
