@@ -43,6 +43,9 @@ TEXT = (
     "上午巡查政务服务窗口，叫号系统显示等候{people}人，{windows}个窗口只开一个，"
     "工作人员离岗{minutes}分钟，已拍照并询问值班负责人。"
 )
+METHODS = (Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE)
+CATEGORIES, SEVERITIES = tuple(Category), tuple(Severity)
+THUMBNAILS = ((Rendition.LARGE, 1280, "large"), (Rendition.SMALL, 320, "small"))
 PHOTO = ("image/jpeg", 4032, 3024)
 
 
@@ -98,9 +101,9 @@ class RecordFactory:
         unit = random.choice(self._windows[county])
         point = random.choice(self._points[county]) if random.random() < 2 / 3 else None
         content = ObservationContent(
-            method=random.choice((Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE)),
-            category=random.choice(tuple(Category)),
-            severity=random.choice(tuple(Severity)),
+            method=random.choice(METHODS),
+            category=random.choice(CATEGORIES),
+            severity=random.choice(SEVERITIES),
             text=TEXT.format(people=random.randrange(3, 40), windows=random.randrange(2, 9), minutes=at.minute + 5),
             captured_at=at,
             captured_offset_minutes=480,
@@ -153,10 +156,10 @@ class RecordFactory:
                 rendition=rendition,
                 width=side,
                 height=side * 3 // 4,
-                key=f"thumbnails/{id}/{str(rendition.value).lower()}.jpg",
+                key=f"thumbnails/{id}/{name}.jpg",
                 sha256=self._random.randbytes(32).hex(),
             )
-            for rendition, side in ((Rendition.LARGE, 1280), (Rendition.SMALL, 320))
+            for rendition, side, name in THUMBNAILS
         )
         facts = MediaFacts(
             content_type=content_type,
