@@ -34,10 +34,6 @@ class Lying:
     content_type: str | None
 
 
-def corpus() -> list[Lying]:
-    return [*_pngs(), *_jpegs(), *_exifs(), *_webps(), *_strangers(), *_boxes(), *_sounds(), *_pdfs()]
-
-
 def scene(format: str = "JPEG", side: int = 240, **options: object) -> bytes:
     image = Image.linear_gradient("L").resize((side, side * 3 // 4)).convert("RGB")
     return saved(image, format, **options)
@@ -252,3 +248,16 @@ def _pdfs() -> Iterator[Lying]:
         "locked", _pdf(catalog, one, page.format(9), trailer="/Root 1 0 R /Encrypt << /Filter /Standard /V 9 >>")
     )
     yield made("picture-behind", _pdf(catalog, one, page.format(9)) + scene())
+
+
+FAMILIES = {
+    "png": _pngs,
+    "jpeg": _jpegs,
+    "exif": _exifs,
+    "webp": _webps,
+    "strangers": _strangers,
+    "boxes": _boxes,
+    "sounds": _sounds,
+    "pdf": _pdfs,
+}
+"""The functions that make the files. Some take seconds, so a test calls them, and not the collection of tests."""
