@@ -7,8 +7,9 @@ from schema.accounts.device_clocks import ClockReading
 from schema.core.pagination import Page
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Filter, Mongo, Sort
-from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.codecs import to_document
 from storage.mongodb.keyset_pagination import time_and_id
+from storage.mongodb.records import Records
 
 SORT: Sort = (("read_at", DESCENDING), ("_id", DESCENDING))
 KEPT_FOR = timedelta(days=730)
@@ -23,6 +24,7 @@ class DeviceClocks:
 
     def __init__(self, mongo: Mongo) -> None:
         self._readings = mongo.collection("clock_readings")
+        self._records = Records(mongo, "clock_readings", ClockReading)
 
     async def add(self, reading: ClockReading) -> None:
         """Store the reading.
@@ -39,8 +41,7 @@ class DeviceClocks:
     async def page(self, user_id: str, device_id: str, page: Page) -> list[ClockReading]:
         """Return a page of the readings of one person's device, newest first."""
         filter: Filter = {"user_id": user_id, "device_id": device_id}
-        documents = await keyset_pagination.fetch(self._readings, filter, SORT, page, read=time_and_id)
-        return [from_document(ClockReading, document) for document in documents]
+        return await keyset_pagination.fetch(self._records, filter, SORT, page, read=time_and_id)
 
 
 def keyset_of(reading: ClockReading) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from storage.mongodb.certain_reads import find_one_for_certain
 from storage.mongodb.client import ASCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
+from storage.mongodb.records import Records
 
 MAX_DEVICES = 20
 SORT: Sort = (("display_name", ASCENDING), ("_id", ASCENDING))
@@ -34,6 +35,7 @@ class Users:
     def __init__(self, mongo: Mongo) -> None:
         self._mongo = mongo
         self._users = mongo.collection("users")
+        self._records = Records(mongo, "users", User)
 
     async def by_id(self, id: str) -> User | None:
         return await self._one({"_id": id})
@@ -60,13 +62,11 @@ class Users:
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[User]:
         """Return the users with these ids that match `visible`, in any order."""
-        documents = await self._users.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(User, document) for document in documents]
+        return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def named(self, user_names: Sequence[str]) -> list[User]:
         """Return the users with these user names. The names must be normalized."""
-        documents = await self._users.find({"user_name": {"$in": list(user_names)}})
-        return [from_document(User, document) for document in documents]
+        return await self._records.find({"user_name": {"$in": list(user_names)}})
 
     async def page(
         self, visible: Filter, page: Page, *, role: Role | None = None, below: str | None = None
@@ -77,10 +77,7 @@ class Users:
         this path.
         """
         filters = all_of(visible, {"roles": role.value} if role else {}, works_within([below]) if below else {})
-        return [
-            from_document(User, document)
-            for document in await keyset_pagination.fetch(self._users, filters, SORT, page)
-        ]
+        return await keyset_pagination.fetch(self._records, filters, SORT, page)
 
     async def office_ids(self) -> list[str]:
         """Return the ids of the offices that have or had people."""
@@ -121,8 +118,7 @@ class Users:
 
     async def by_subjects(self, subjects: Sequence[str]) -> list[User]:
         """Return the users with these identity-provider subjects. Closed accounts are included."""
-        documents = await self._users.find({"subject": {"$in": list(subjects)}})
-        return [from_document(User, document) for document in documents]
+        return await self._records.find({"subject": {"$in": list(subjects)}})
 
     async def renew_password_hash(self, user_id: str, old: str, new: str) -> None:
         """Replace the hash `old` by `new`, a hash of the same password at the current cost.
@@ -185,8 +181,7 @@ class Users:
         )
 
     async def _one(self, filter: Filter) -> User | None:
-        document = await self._users.find_one(filter)
-        return from_document(User, document) if document else None
+        return await self._records.find_one(filter)
 
 
 def keyset_of(user: User) -> tuple[str, str]:

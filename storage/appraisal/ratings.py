@@ -11,6 +11,7 @@ from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, InsertResult, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, stored_day, to_document
 from storage.mongodb.filters import all_of
+from storage.mongodb.records import Records
 
 SORT: Sort = (("month", DESCENDING), ("_id", DESCENDING))
 """Order of ratings: by month, and within a month by id. Ids are random, so the order does not reveal arrival times."""
@@ -41,6 +42,7 @@ class Ratings:
     def __init__(self, mongo: Mongo) -> None:
         self._mongo = mongo
         self._ratings = mongo.collection("ratings")
+        self._records = Records(mongo, "ratings", Rating)
 
     async def add(self, ratings: Sequence[Rating]) -> InsertResult:
         """Store the first ratings of their monitoring point, unit and month.
@@ -77,13 +79,11 @@ class Ratings:
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Rating]:
         """Return the ratings that exist and match `visible`, in any order."""
-        documents = await self._ratings.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Rating, document) for document in documents]
+        return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def page(self, filter: Filter, page: Page) -> list[Rating]:
         """Return a page of ratings, sorted by month, newest first."""
-        found = await keyset_pagination.fetch(self._ratings, filter, SORT, page, read=_read_keyset)
-        return [from_document(Rating, document) for document in found]
+        return await keyset_pagination.fetch(self._records, filter, SORT, page, read=_read_keyset)
 
     async def of_months(
         self, unit_ids: Sequence[str], months: Sequence[date], now: datetime

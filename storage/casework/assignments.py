@@ -16,6 +16,7 @@ from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mong
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
 from storage.mongodb.keyset_pagination import time_and_id
+from storage.mongodb.records import Records
 
 SORT: Sort = (("offered_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -32,6 +33,7 @@ class Assignments:
     def __init__(self, mongo: Mongo, cases: Cases) -> None:
         self._mongo = mongo
         self._assignments = mongo.collection("assignments")
+        self._records = Records(mongo, "assignments", Assignment)
         self._cases = cases
 
     async def offer(self, assignment: Assignment, event: Document, acting: Acting) -> Assignment | None:
@@ -110,19 +112,16 @@ class Assignments:
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Assignment]:
         """Return the assignments that exist and match `visible`, in any order."""
-        documents = await self._assignments.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Assignment, document) for document in documents]
+        return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def of_cases(self, case_ids: Sequence[str], visible: Filter) -> list[Assignment]:
         """Return the assignments of the cases that match `visible`, oldest first."""
         of_cases: Filter = {"case_id": {"$in": list(case_ids)}}
-        documents = await self._assignments.find(all_of(of_cases, visible), sort=[("offered_at", ASCENDING)])
-        return [from_document(Assignment, document) for document in documents]
+        return await self._records.find(all_of(of_cases, visible), sort=[("offered_at", ASCENDING)])
 
     async def by_edit(self, edit_ids: Sequence[str], visible: Filter) -> dict[str, Assignment]:
         """Return the assignments that contain these edits, as a dict from edit id to assignment."""
-        documents = await self._assignments.find(all_of({"note_edits.id": {"$in": list(edit_ids)}}, visible))
-        assignments = [from_document(Assignment, document) for document in documents]
+        assignments = await self._records.find(all_of({"note_edits.id": {"$in": list(edit_ids)}}, visible))
         return {
             edit.id: assignment for assignment in assignments for edit in assignment.note_edits if edit.id in edit_ids
         }
@@ -150,8 +149,7 @@ class Assignments:
 
     async def page(self, filter: Filter, page: Page) -> list[Assignment]:
         """Return a page of assignments, sorted by time of offer, newest first."""
-        found = await keyset_pagination.fetch(self._assignments, filter, SORT, page, read=time_and_id)
-        return [from_document(Assignment, document) for document in found]
+        return await keyset_pagination.fetch(self._records, filter, SORT, page, read=time_and_id)
 
     async def _append_history(
         self,

@@ -18,6 +18,7 @@ from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mong
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import NOTHING, all_of
 from storage.mongodb.keyset_pagination import time_and_id
+from storage.mongodb.records import Records
 
 SORT: Sort = (("opened_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -36,6 +37,7 @@ class Cases:
     def __init__(self, mongo: Mongo, observations: Observations) -> None:
         self._mongo = mongo
         self._cases = mongo.collection("cases")
+        self._records = Records(mongo, "cases", Case)
         self._counters = mongo.collection("counters")
         self._assignments = mongo.collection("assignments")
         self._observations = observations
@@ -73,8 +75,7 @@ class Cases:
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Case]:
         """Return the cases that exist and match `visible`, in any order."""
-        documents = await self._cases.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Case, document) for document in documents]
+        return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def about(
         self, unit_ids: Sequence[str], point_ids: Sequence[str], in_scope: Filter, granted: Sequence[str], most: int
@@ -92,13 +93,12 @@ class Cases:
         for subject in each_subject if in_scope is not NOTHING else ():
             newest = [{"$match": all_of(subject, in_scope)}, {"$sort": dict(SORT)}, {"$limit": most}]
             pipeline.append({"$unionWith": {"coll": "cases", "pipeline": newest}})
-        cases = {document["_id"]: from_document(Case, document) for document in await self._cases.aggregate(pipeline)}
+        cases = {case.id: case for case in await self._records.aggregate(pipeline)}
         return sorted(cases.values(), key=lambda case: (case.opened_at, case.id), reverse=True)
 
     async def page(self, filter: Filter, page: Page) -> list[Case]:
         """Return a page of cases, sorted by time of opening, newest first."""
-        found = await keyset_pagination.fetch(self._cases, filter, SORT, page, read=time_and_id)
-        return [from_document(Case, document) for document in found]
+        return await keyset_pagination.fetch(self._records, filter, SORT, page, read=time_and_id)
 
     async def move(
         self, id: str, before: Sequence[CaseState], event: CaseEvent, fields: Document, acting: Acting
@@ -234,8 +234,7 @@ class Cases:
 
     async def _with_event(self, id: str, event_id: str, session: Session) -> Case | None:
         """Return the case if its history has the event, otherwise None."""
-        document = await self._cases.find_one({"_id": id, "history.id": event_id}, session=session)
-        return from_document(Case, document) if document else None
+        return await self._records.find_one({"_id": id, "history.id": event_id}, session=session)
 
 
 def _values(states: Collection[CaseState]) -> list[str]:

@@ -12,8 +12,9 @@ from schema.checks.thresholds import paths_above
 from schema.core.pagination import Page
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, Filter, Mongo, Sort
-from storage.mongodb.codecs import from_document, stored_day, to_document
+from storage.mongodb.codecs import stored_day, to_document
 from storage.mongodb.filters import all_of
+from storage.mongodb.records import Records
 
 SORT: Sort = (("kind", ASCENDING), ("code", ASCENDING), ("_id", ASCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -29,6 +30,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
 class Catalogue:
     def __init__(self, mongo: Mongo) -> None:
         self._entries = mongo.collection("catalogue")
+        self._records = Records(mongo, "catalogue", CatalogueEntry)
 
     async def begin(self) -> None:
         """Store the default entries of a new installation. Entries that are already stored are not changed."""
@@ -36,28 +38,24 @@ class Catalogue:
 
     async def many(self, ids: Sequence[str], visible: Filter) -> list[CatalogueEntry]:
         """Return the entries with these ids that match `visible`, in any order."""
-        return await self._read(all_of({"_id": {"$in": list(ids)}}, visible))
+        return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible))
 
     async def page(self, filter: Filter, page: Page) -> list[CatalogueEntry]:
         """Return a page of entries, sorted by kind and code."""
-        documents = await keyset_pagination.fetch(self._entries, filter, SORT, page)
-        return [from_document(CatalogueEntry, document) for document in documents]
+        return await keyset_pagination.fetch(self._records, filter, SORT, page)
 
     async def grades_above(self, path: str) -> list[CatalogueEntry]:
         """Return all rating grades of the unit at `path` and of the units above it, also grades that have expired."""
-        return await self._read({"path": {"$in": paths_above(path)}, "kind": CatalogueKind.RATING_GRADE.value})
+        return await self._records.find({"path": {"$in": paths_above(path)}, "kind": CatalogueKind.RATING_GRADE.value})
 
     async def of_units(self, unit_ids: Sequence[str]) -> list[CatalogueEntry]:
         """Return all entries of these units, also entries that have expired."""
-        return await self._read({"unit_id": {"$in": list(unit_ids)}})
+        return await self._records.find({"unit_id": {"$in": list(unit_ids)}})
 
     async def put_all(self, entries: Sequence[CatalogueEntry]) -> None:
         """Store each entry. It replaces a stored entry with the same id."""
         documents = [to_document(entry) for entry in entries]
         await self._entries.upsert_many([({"_id": document["_id"]}, {"$set": document}) for document in documents])
-
-    async def _read(self, filter: Filter) -> list[CatalogueEntry]:
-        return [from_document(CatalogueEntry, document) for document in await self._entries.find(filter)]
 
 
 def not_expired(day: date) -> Filter:

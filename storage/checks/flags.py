@@ -11,6 +11,7 @@ from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mong
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
 from storage.mongodb.keyset_pagination import time_and_id
+from storage.mongodb.records import Records
 
 SORT: Sort = (("raised_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -27,6 +28,7 @@ class Flags:
     def __init__(self, mongo: Mongo) -> None:
         self._mongo = mongo
         self._flags = mongo.collection("flags")
+        self._records = Records(mongo, "flags", Flag)
 
     async def raise_all(self, flags: Sequence[Flag]) -> None:
         """Store the flags of new findings. The flag of a known finding is not changed and keeps its reviews."""
@@ -63,19 +65,16 @@ class Flags:
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Flag]:
         """Return the flags that exist and match `visible`, in any order."""
-        documents = await self._flags.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Flag, document) for document in documents]
+        return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def of_observations(self, ids: Sequence[str], visible: Filter) -> list[Flag]:
         """Return the observations' flags that match `visible`, oldest first."""
         filter = all_of({"observation_id": {"$in": list(ids)}}, visible)
-        documents = await self._flags.find(filter, sort=[("raised_at", ASCENDING), ("_id", ASCENDING)])
-        return [from_document(Flag, document) for document in documents]
+        return await self._records.find(filter, sort=[("raised_at", ASCENDING), ("_id", ASCENDING)])
 
     async def page(self, filter: Filter, page: Page) -> list[Flag]:
         """Return a page of flags, sorted by the time when they were raised, newest first."""
-        found = await keyset_pagination.fetch(self._flags, filter, SORT, page, read=time_and_id)
-        return [from_document(Flag, document) for document in found]
+        return await keyset_pagination.fetch(self._records, filter, SORT, page, read=time_and_id)
 
     async def review(self, id: str, review: FlagReview, instead_of: str | None) -> Flag | None:
         """Append a review, which becomes the flag's current review.

@@ -12,7 +12,7 @@ from typing import Any
 from schema.fieldwork.observations import Observation
 from schema.media.media import Media
 from storage.mongodb.client import ASCENDING, Document, Mongo, Projection, Sort
-from storage.mongodb.codecs import from_document
+from storage.mongodb.records import Records
 
 DUE = "check_due_at"
 """Field with the time when the check is due, or when the lease of its worker ends. Null if no check is due.
@@ -72,6 +72,8 @@ class Checks:
     def __init__(self, mongo: Mongo) -> None:
         self._observations = mongo.collection("observations")
         self._media = mongo.collection("media")
+        self._observation_records = Records(mongo, "observations", Observation)
+        self._media_records = Records(mongo, "media", Media)
 
     async def find_waiting(self, now: datetime) -> list[str]:
         """Return the ids of the people whose observations or media have a check that is due.
@@ -125,8 +127,7 @@ class Checks:
             for digest in digests
         ]
         unions: list[Document] = [{"$unionWith": {"coll": "media", "pipeline": each}} for each in pipelines[1:]]
-        documents = await self._media.aggregate([*pipelines[0], *unions])
-        return [from_document(Media, document) for document in documents]
+        return await self._media_records.aggregate([*pipelines[0], *unions])
 
     async def stops_beside(self, observation: Observation) -> list[Observation]:
         """Return the author's last observation by this device before this one and the first one after, by its clock.
@@ -135,9 +136,9 @@ class Checks:
         two people. Only observations with a position count. There may be fewer than two.
         """
         at = observation.content.captured_at
-        beside = []
+        beside: list[Observation] = []
         for step, order in (("$lte", -1), ("$gte", 1)):
-            documents = await self._observations.find(
+            beside += await self._observation_records.find(
                 {
                     "device_id": observation.device_id,
                     "author_id": observation.author_id,
@@ -149,5 +150,4 @@ class Checks:
                 limit=1,
                 projection=WITHOUT_CORRECTIONS,
             )
-            beside += [from_document(Observation, document) for document in documents]
         return beside

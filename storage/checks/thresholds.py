@@ -5,7 +5,8 @@ from typing import Any
 
 from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind, paths_above
 from storage.mongodb.client import ASCENDING, Mongo, Sort
-from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.codecs import to_document
+from storage.mongodb.records import Records
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("path", ASCENDING), ("valid_from", ASCENDING)), {})]
 
@@ -13,6 +14,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("path", ASCENDING), ("valid_fro
 class Thresholds:
     def __init__(self, mongo: Mongo) -> None:
         self._thresholds = mongo.collection("thresholds")
+        self._records = Records(mongo, "thresholds", Threshold)
 
     async def begin(self) -> None:
         """Store the default thresholds of a new installation. Thresholds that are already stored are not changed."""
@@ -23,8 +25,7 @@ class Thresholds:
         await self._thresholds.insert_one(to_document(threshold))
 
     async def one(self, id: str) -> Threshold | None:
-        document = await self._thresholds.find_one({"_id": id})
-        return from_document(Threshold, document) if document else None
+        return await self._records.find_one({"_id": id})
 
     async def count(self, path: str, kind: ThresholdKind) -> int:
         """Return how many settings of this kind the unit at `path` has."""
@@ -33,7 +34,6 @@ class Thresholds:
     async def above(self, *paths: str) -> list[Threshold]:
         """Return all thresholds of the units at `paths` and of the units above them, sorted by start of validity."""
         tree_paths: Sequence[str] = sorted({above for path in paths for above in paths_above(path)})
-        documents = await self._thresholds.find(
+        return await self._records.find(
             {"path": {"$in": tree_paths}}, sort=[("valid_from", ASCENDING), ("set_at", ASCENDING), ("_id", ASCENDING)]
         )
-        return [from_document(Threshold, document) for document in documents]

@@ -16,6 +16,7 @@ from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Inse
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
 from storage.mongodb.keyset_pagination import time_and_id
+from storage.mongodb.records import Records
 
 SORT: Sort = (("received_at", DESCENDING), ("_id", DESCENDING))
 SHOWN = "shown_at"
@@ -48,6 +49,7 @@ class Observations:
 
     def __init__(self, mongo: Mongo) -> None:
         self._observations = mongo.collection("observations")
+        self._records = Records(mongo, "observations", Observation)
         self._set_aside = mongo.collection("set_aside")
 
     async def add(self, observations: Sequence[Observation]) -> InsertResult:
@@ -57,12 +59,11 @@ class Observations:
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Observation]:
         """Return the observations that exist and match `visible`, in any order."""
         filter = all_of({"_id": {"$in": list(ids)}}, visible or {})
-        return _read(await self._observations.find(filter, projection=queue.WITHOUT_CORRECTIONS))
+        return await self._records.find(filter, projection=queue.WITHOUT_CORRECTIONS)
 
     async def whole(self, id: str, visible: Filter | None = None) -> Observation | None:
         """Return the observation with all its revisions, or None if it does not exist or does not match `visible`."""
-        document = await self._observations.find_one(all_of({"_id": id}, visible or {}))
-        return from_document(Observation, document) if document else None
+        return await self._records.find_one(all_of({"_id": id}, visible or {}))
 
     async def revisions(self, ids: Sequence[str]) -> Mapping[str, list[ObservationRevision]]:
         """Return all revisions of the observations, oldest first, keyed by the observation's id."""
@@ -87,14 +88,12 @@ class Observations:
     async def of_cases(self, case_ids: Sequence[str], visible: Filter, most: int) -> list[Observation]:
         """Return up to `most` observations that are linked to any of the cases and match `visible`, oldest first."""
         filter, sort = all_of({"case_ids": {"$in": list(case_ids)}}, visible), [("received_at", ASCENDING)]
-        return _read(await self._observations.find(filter, sort=sort, limit=most, projection=queue.WITHOUT_CORRECTIONS))
+        return await self._records.find(filter, sort=sort, limit=most, projection=queue.WITHOUT_CORRECTIONS)
 
     async def page(self, filter: Filter, page: Page) -> list[Observation]:
         """Return a page of observations by time of receipt, newest first. New observations never shift a page."""
-        return _read(
-            await keyset_pagination.fetch(
-                self._observations, filter, SORT, page, read=time_and_id, projection=queue.WITHOUT_CORRECTIONS
-            )
+        return await keyset_pagination.fetch(
+            self._records, filter, SORT, page, read=time_and_id, projection=queue.WITHOUT_CORRECTIONS
         )
 
     async def revise(
@@ -156,7 +155,7 @@ class Observations:
             keyset_pagination.after(sort, (after.received_at, after.id)) if after else {"received_at": {"$gte": since}}
         )
         filter: Filter = {"placement": "UNPLACED", **start}
-        return _read(await self._observations.find(filter, sort=sort, limit=most, projection=queue.WITHOUT_CORRECTIONS))
+        return await self._records.find(filter, sort=sort, limit=most, projection=queue.WITHOUT_CORRECTIONS)
 
     async def set_placement(self, id: str, revision: int, placement: Document) -> bool:
         """Place an UNPLACED observation. Change nothing and return False if `revision` is not the latest any more."""
@@ -166,8 +165,8 @@ class Observations:
 
     async def backfill_shown_times(self) -> None:
         """Store the shown time in observations that lack it, because they were stored before this field existed."""
-        while batch := await self._observations.find({SHOWN: None}, limit=500, projection=queue.WITHOUT_CORRECTIONS):
-            for observation in _read(batch):
+        while batch := await self._records.find({SHOWN: None}, limit=500, projection=queue.WITHOUT_CORRECTIONS):
+            for observation in batch:
                 filter: Filter = {"_id": observation.id, "revision": observation.revision}
                 await self._observations.update_one(
                     filter, {"$set": {SHOWN: observation.shown_time(observation.content).at}}
@@ -199,10 +198,6 @@ class Observations:
             ]
         )
         return {named[id][1] for id in (*known, *fresh)}
-
-
-def _read(documents: Sequence[Document]) -> list[Observation]:
-    return [from_document(Observation, document) for document in documents]
 
 
 def keyset_of(observation: Observation) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from storage.checks import queue
 from storage.media import verification
 from storage.mongodb.client import ASCENDING, Document, Filter, InsertResult, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.records import Records
 
 _HASHED = "is_likeness_taken"
 """Field that is true after the worker tried to compute the likeness of a medium (perceptual hashes and keypoints).
@@ -59,6 +60,7 @@ class KnownBytes:
 class MediaRecords:
     def __init__(self, mongo: Mongo) -> None:
         self._media = mongo.collection("media")
+        self._records = Records(mongo, "media", Media)
         self._accesses = mongo.collection("media_accesses")
 
     async def insert_expected(
@@ -82,16 +84,14 @@ class MediaRecords:
 
     async def find_unnamed(self, before: datetime, limit: int) -> list[Media]:
         """Find up to `limit` media that became unnamed before `before`, oldest first."""
-        documents = await self._media.find({UNNAMED: {"$lt": before}}, sort=[(UNNAMED, ASCENDING)], limit=limit)
-        return [from_document(Media, document) for document in documents]
+        return await self._records.find({UNNAMED: {"$lt": before}}, sort=[(UNNAMED, ASCENDING)], limit=limit)
 
     async def delete_unnamed(self, id: str, before: datetime) -> bool:
         """Delete a medium that became unnamed before `before`. Return False if an observation names it by now."""
         return await self._media.delete_many({"_id": id, UNNAMED: {"$lt": before}}) == 1
 
     async def many(self, ids: Sequence[str]) -> list[Media]:
-        documents = await self._media.find({"_id": {"$in": list(ids)}})
-        return [from_document(Media, document) for document in documents]
+        return await self._records.find({"_id": {"$in": list(ids)}})
 
     async def confirm(self, id: str, now: datetime) -> Media | None:
         """Mark a medium in state EXPECTED or REJECTED as UPLOADED, because its bytes are in the object store.
@@ -144,8 +144,7 @@ class MediaRecords:
         """Find another medium, READY or UPLOADED, of the same uploader with the same bytes. READY ones come first."""
         same: Document = {"uploader_id": media.uploader_id, "sha256": media.sha256, "byte_size": media.byte_size}
         filter = same | _HAS_OWN_BYTES | {"_id": {"$ne": media.id}}
-        document = await self._media.find_one(filter, sort=[("state", ASCENDING)])  # READY, UPLOADED
-        return from_document(Media, document) if document else None
+        return await self._records.find_one(filter, sort=[("state", ASCENDING)])  # READY, UPLOADED
 
     async def reschedule_expected(self, ids: Sequence[str], *, sweep_at: datetime) -> None:
         """Let the worker look at `sweep_at` for the bytes of media that a phone declares again.
@@ -188,8 +187,7 @@ class MediaRecords:
             "state": {"$in": UNARRIVED},
             "upload_used_at": {"$lte": since},
         }
-        documents = await self._media.find(filter, sort=[("upload_used_at", ASCENDING)], limit=limit)
-        return [from_document(Media, document) for document in documents]
+        return await self._records.find(filter, sort=[("upload_used_at", ASCENDING)], limit=limit)
 
     async def mark_ready(
         self,
@@ -219,8 +217,7 @@ class MediaRecords:
     async def find_unhashed(self, after_id: str, limit: int) -> list[Media]:
         """Find up to `limit` READY media whose likeness was never computed, sorted by id, starting after `after_id`."""
         filter: Filter = {_HASHED: None, "state": "READY", "_id": {"$gt": after_id}}
-        documents = await self._media.find(filter, sort=[("_id", ASCENDING)], limit=limit)
-        return [from_document(Media, document) for document in documents]
+        return await self._records.find(filter, sort=[("_id", ASCENDING)], limit=limit)
 
     async def mark_hashed(self, media: Media, now: datetime) -> bool:
         """Record that the likeness is stored, and queue a check. Return False if another worker has done so already."""

@@ -10,6 +10,7 @@ from schema.media.media import Media
 from schema.media.media_facts import MediaDamage
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document
+from storage.mongodb.records import Records
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("state", ASCENDING), ("decoding_failures", ASCENDING), ("uploader_id", ASCENDING), ("due_at", ASCENDING)), {}),
@@ -27,6 +28,7 @@ class VerificationQueue:
 
     def __init__(self, mongo: Mongo) -> None:
         self._media = mongo.collection("media")
+        self._records = Records(mongo, "media", Media)
 
     async def find_waiting(self, now: datetime, *, again: bool | None = None) -> list[str]:
         """Return the ids of the people who uploaded or announced the media that are due.
@@ -93,11 +95,10 @@ class VerificationQueue:
             {"state": "UPLOADED", "decoding_failures": {"$gt": 0}},
         ]
         same: Filter = {"sha256": media.sha256, "byte_size": media.byte_size, "_id": {"$ne": media.id}}
-        found = await self._media.find_one(
+        return await self._records.find_one(
             {**same, "state": {"$in": ["READY", "UPLOADED"]}, "$or": results},
             sort=[("state", ASCENDING), ("decoding_failures", DESCENDING)],
         )
-        return from_document(Media, found) if found else None
 
 
 def _due(now: datetime, again: bool | None) -> Document:

@@ -31,8 +31,7 @@ T = TypeVar("T")
 ASCENDING, DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 CommandListener = monitoring.CommandListener
 HeartbeatListener = monitoring.ServerHeartbeatListener
-Heartbeat = Any
-"""An event of a `HeartbeatListener`."""
+Heartbeat = Any  # an event of a `HeartbeatListener`
 UNKNOWN_RESULT = "UnknownTransactionCommitResult"
 TRANSIENT = ("TransientTransactionError", UNKNOWN_RESULT)
 COMMIT_SECONDS = 20.0
@@ -125,12 +124,11 @@ class Collection:
 
         After all pairs were tried, raise `DuplicateError` if a unique key was taken.
         """
-        if not changes:
-            return
+        operations = [UpdateOne(filter, update, upsert=True) for filter, update in changes]
         with translate_errors():
-            operations = [UpdateOne(filter, update, upsert=True) for filter, update in changes]
             try:
-                await self._raw.bulk_write(operations, ordered=False, session=session)
+                if operations:
+                    await self._raw.bulk_write(operations, ordered=False, session=session)
             except BulkWriteError as error:
                 _duplicate_indexes(error)
                 raise _duplicate_error(error.details["writeErrors"][0]) from None
@@ -247,8 +245,10 @@ class Mongo:
             write_concern=WriteConcern("majority", wtimeout=milliseconds),
         )
 
-    def collection(self, name: str) -> Collection:
-        return Collection(self._database[name])
+    def collection(self, name: str, *, has_naive_times: bool = False) -> Collection:
+        """Return a collection. With `has_naive_times`, what is read from it has naive times, in UTC."""
+        options = self._database.codec_options.with_options(tz_aware=not has_naive_times)
+        return Collection(self._database.get_collection(name, codec_options=options))
 
     def changes(
         self, pipeline: Sequence[Document], **options: Any
@@ -283,8 +283,7 @@ class Mongo:
             await self._client.drop_database(self.name)
 
     async def close(self) -> None:
-        if (closed := self._client.close()) is not None:
-            await closed
+        await await_if_needed(self._client.close())
 
 
 async def _commit(session: Session) -> None:

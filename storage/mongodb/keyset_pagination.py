@@ -5,11 +5,14 @@ A page starts after the sort values (the keyset) of the previous page's last doc
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from schema.core.pagination import Page
-from storage.mongodb.client import ASCENDING, Collection, Document, Filter, Projection, Sort
+from storage.mongodb.client import ASCENDING, Document, Filter, Projection, Sort
 from storage.mongodb.filters import all_of
+from storage.mongodb.records import Records
+
+T = TypeVar("T")
 
 
 def after(sort: Sort, keyset: Sequence[Any]) -> Filter:
@@ -23,19 +26,19 @@ def after(sort: Sort, keyset: Sequence[Any]) -> Filter:
 
 
 async def fetch(
-    collection: Collection,
+    records: Records[T],
     filter: Filter,
     sort: Sort,
     page: Page,
     read: Callable[[Sequence[Any]], Sequence[Any]] = tuple,
     projection: Projection = None,
-) -> list[Document]:
-    """Return the documents of a page, and one more document if another page follows.
+) -> list[T]:
+    """Return the records of a page, and one more record if another page follows.
 
     `read` converts the values of a cursor to the types that are stored.
     """
     remaining = after(sort, read(page.keyset)) if page.keyset is not None else {}
-    return await collection.find(all_of(filter, remaining), sort=sort, limit=page.first + 1, projection=projection)
+    return await records.find(all_of(filter, remaining), sort=sort, limit=page.first + 1, projection=projection)
 
 
 def time_and_id(values: Sequence[Any]) -> tuple[datetime, str]:

@@ -15,6 +15,7 @@ from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mong
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
 from storage.mongodb.keyset_pagination import time_and_id
+from storage.mongodb.records import Records
 
 SORT: Sort = (("changed_at", DESCENDING), ("_id", DESCENDING))
 KEEP_SECONDS = 30 * 24 * 3600
@@ -30,19 +31,19 @@ class Webhooks:
     def __init__(self, mongo: Mongo) -> None:
         self._webhooks = mongo.collection("webhooks")
         self._deliveries = mongo.collection("webhook_deliveries")
+        self._records = Records(mongo, "webhooks", Webhook)
+        self._delivery_records = Records(mongo, "webhook_deliveries", WebhookDelivery)
 
     async def register(self, webhook: Webhook) -> None:
         """Store a new webhook. Raise `DuplicateError` if its id is taken."""
         await self._webhooks.insert_one(to_document(webhook))
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Webhook]:
-        documents = await self._webhooks.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Webhook, document) for document in documents]
+        return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def all(self, filter: Filter) -> list[Webhook]:
         """Return the webhooks that match `filter`, oldest first."""
-        documents = await self._webhooks.find(filter, sort=[("registered_at", ASCENDING)])
-        return [from_document(Webhook, document) for document in documents]
+        return await self._records.find(filter, sort=[("registered_at", ASCENDING)])
 
     async def rotate(self, id: str, visible: Filter, secret: str, secret_id: str, until: datetime) -> Webhook | None:
         """Replace the secret of a webhook. The previous secret stays valid until `until`.
@@ -114,8 +115,7 @@ class Webhooks:
     async def page(self, webhook_id: str, page: Page) -> list[WebhookDelivery]:
         """Return a page of a webhook's deliveries, sorted by time of the change, newest first."""
         of_webhook: Filter = {"webhook_id": webhook_id}
-        documents = await keyset_pagination.fetch(self._deliveries, of_webhook, SORT, page, read=time_and_id)
-        return [from_document(WebhookDelivery, document) for document in documents]
+        return await keyset_pagination.fetch(self._delivery_records, of_webhook, SORT, page, read=time_and_id)
 
 
 def keyset_of(delivery: WebhookDelivery) -> tuple[str, str]:

@@ -7,8 +7,9 @@ from schema.core.pagination import Page
 from schema.organisation.monitoring_points import MonitoringPoint
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, Filter, Mongo, Sort
-from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.codecs import to_document
 from storage.mongodb.filters import all_of, within
+from storage.mongodb.records import Records
 
 SORT: Sort = (("code", ASCENDING), ("_id", ASCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -22,17 +23,16 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
 class MonitoringPoints:
     def __init__(self, mongo: Mongo) -> None:
         self._points = mongo.collection("monitoring_points")
+        self._records = Records(mongo, "monitoring_points", MonitoringPoint)
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[MonitoringPoint]:
         """Return the points with these ids that match `visible`, in any order."""
-        documents = await self._points.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(MonitoringPoint, document) for document in documents]
+        return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def named(self, names: Sequence[str]) -> list[MonitoringPoint]:
         """Find the points with any of these ids or codes."""
         listed = {"$in": list(names)}
-        documents = await self._points.find({"$or": [{"_id": listed}, {"code": listed}]})
-        return [from_document(MonitoringPoint, document) for document in documents]
+        return await self._records.find({"$or": [{"_id": listed}, {"code": listed}]})
 
     async def page(
         self, visible: Filter, page: Page, *, below: str | None = None, industry: str | None = None
@@ -42,8 +42,7 @@ class MonitoringPoints:
         `below` selects the points of a unit's subtree by the unit's path. `industry` selects the points of an industry.
         """
         filters = all_of(visible, within("path", [below]) if below else {}, {"industry": industry} if industry else {})
-        documents = await keyset_pagination.fetch(self._points, filters, SORT, page)
-        return [from_document(MonitoringPoint, document) for document in documents]
+        return await keyset_pagination.fetch(self._records, filters, SORT, page)
 
     async def put_all(self, points: Sequence[MonitoringPoint]) -> None:
         """Store each point. It replaces a stored point with the same id."""

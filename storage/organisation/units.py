@@ -7,8 +7,9 @@ from schema.core.pagination import Page
 from schema.organisation.units import Unit
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, Filter, Mongo, Sort
-from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.codecs import to_document
 from storage.mongodb.filters import all_of, within
+from storage.mongodb.records import Records
 
 SORT: Sort = (("code", ASCENDING), ("_id", ASCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -22,11 +23,11 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
 class Units:
     def __init__(self, mongo: Mongo) -> None:
         self._units = mongo.collection("units")
+        self._records = Records(mongo, "units", Unit)
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Unit]:
         """Return the units with these ids that match `visible`, in any order."""
-        documents = await self._units.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Unit, document) for document in documents]
+        return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def named(self, names: Sequence[str]) -> list[Unit]:
         """Return the units with any of these ids, codes or former codes.
@@ -34,13 +35,11 @@ class Units:
         A name may be the code of one unit and the former code of another. The caller must then prefer the first unit.
         """
         listed = {"$in": list(names)}
-        documents = await self._units.find({"$or": [{"_id": listed}, {"code": listed}, {"former_names.code": listed}]})
-        return [from_document(Unit, document) for document in documents]
+        return await self._records.find({"$or": [{"_id": listed}, {"code": listed}, {"former_names.code": listed}]})
 
     async def children(self, ids: Sequence[str]) -> list[Unit]:
         """Return the units directly below any of the units `ids`, in any order."""
-        documents = await self._units.find({"parent_id": {"$in": list(ids)}})
-        return [from_document(Unit, document) for document in documents]
+        return await self._records.find({"parent_id": {"$in": list(ids)}})
 
     async def page(
         self, visible: Filter, page: Page, *, below: str | None = None, level: str | None = None
@@ -50,10 +49,7 @@ class Units:
         `below` selects the units of a subtree by the path of its top unit. `level` selects the units of a level.
         """
         filters = all_of(visible, within("path", [below]) if below else {}, {"level": level} if level else {})
-        return [
-            from_document(Unit, document)
-            for document in await keyset_pagination.fetch(self._units, filters, SORT, page)
-        ]
+        return await keyset_pagination.fetch(self._records, filters, SORT, page)
 
     async def put_all(self, units: Sequence[Unit]) -> None:
         """Store each unit. It replaces a stored unit with the same id. The caller must not change a unit's path."""

@@ -25,6 +25,7 @@ from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mong
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
 from storage.mongodb.keyset_pagination import time_and_id
+from storage.mongodb.records import Records
 
 SORT: Sort = (("requested_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -38,6 +39,7 @@ _WORK = sorted(str(state.value) for state in WORK)
 class Redactions:
     def __init__(self, mongo: Mongo) -> None:
         self._redactions = mongo.collection("redactions")
+        self._records = Records(mongo, "redactions", Redaction)
 
     async def request(self, redaction: Redaction) -> None:
         """Store a new redaction. The worker's first step is due at once. Raise `DuplicateError` if the id is taken."""
@@ -45,14 +47,12 @@ class Redactions:
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Redaction]:
         """Return the redactions with these ids that match `visible`, in any order."""
-        documents = await self._redactions.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Redaction, document) for document in documents]
+        return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def find_by_media(self, media_ids: Sequence[str], visible: Filter) -> list[Redaction]:
         """Return the media's redactions that match `visible`, oldest first."""
         of_media: Filter = {"media_id": {"$in": list(media_ids)}}
-        documents = await self._redactions.find(all_of(of_media, visible), sort=[("requested_at", ASCENDING)])
-        return [from_document(Redaction, document) for document in documents]
+        return await self._records.find(all_of(of_media, visible), sort=[("requested_at", ASCENDING)])
 
     async def count_of_medium(self, media_id: str) -> int:
         """Count the redactions of a medium that are approved or may still be approved."""
@@ -65,8 +65,7 @@ class Redactions:
 
     async def page(self, filter: Filter, page: Page) -> list[Redaction]:
         """Return a page of redactions, sorted by time of request, newest first."""
-        documents = await keyset_pagination.fetch(self._redactions, filter, SORT, page, read=time_and_id)
-        return [from_document(Redaction, document) for document in documents]
+        return await keyset_pagination.fetch(self._records, filter, SORT, page, read=time_and_id)
 
     async def correct(
         self, id: str, revision: int, boxes: Sequence[RedactionBox], event: RedactionEvent

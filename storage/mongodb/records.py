@@ -1,0 +1,41 @@
+"""Read the documents of a collection as records of one class."""
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from storage.mongodb.client import Document, Filter, Mongo, Projection, Session, Sort
+from storage.mongodb.codecs import naive_reader
+
+T = TypeVar("T")
+
+
+class Records(Generic[T]):
+    """The records of a collection.
+
+    The driver decodes naive times five times as fast as aware ones. The times of the documents are naive here, and the
+    times of the records are aware. Only records leave this class.
+    """
+
+    def __init__(self, mongo: Mongo, name: str, kind: type[T]) -> None:
+        self._documents, self._read = mongo.collection(name, has_naive_times=True), naive_reader(kind)
+
+    async def find(
+        self,
+        filter: Filter,
+        *,
+        sort: Sort | None = None,
+        limit: int = 0,
+        projection: Projection = None,
+        session: Session = None,
+    ) -> list[T]:
+        """Return the matching records. A `projection` may leave out only fields that have a default."""
+        found = await self._documents.find(filter, sort=sort, limit=limit, projection=projection, session=session)
+        return list(map(self._read, found))
+
+    async def find_one(self, filter: Filter, *, sort: Sort | None = None, session: Session = None) -> T | None:
+        found = await self._documents.find_one(filter, sort=sort, session=session)
+        return self._read(found) if found else None
+
+    async def aggregate(self, pipeline: Sequence[Document]) -> list[T]:
+        """Return the records that the pipeline yields."""
+        return list(map(self._read, await self._documents.aggregate(pipeline)))
