@@ -1,7 +1,6 @@
 """Compute the likeness of a decoded picture with Pillow: its perceptual hashes and its keypoints."""
 
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,8 +15,7 @@ _SMOOTH, _SMOOTHER = ImageFilter.GaussianBlur(1.2), ImageFilter.GaussianBlur(2.2
 _MIN = 3
 """Grey levels by which a peak must differ from its surroundings. Encoding alone makes a difference of one or two."""
 _NOTHING = [255] + [0] * 255
-_ENOUGH = [0] * _MIN + [255] * (256 - _MIN)
-"""Lookup tables that map grey values to yes (255) or no (0)."""
+"""Lookup table that maps grey values to yes (255) or no (0)."""
 _APART = 4
 """Minimum distance in pixels from a stronger peak."""
 _MAX_PEAKS = 20
@@ -56,32 +54,52 @@ def _compute_keypoints(grey: Image.Image) -> bytes:
 def _iter_areas(image: Image.Image) -> Iterator[tuple[int, int, bytes]]:
     """Yield (x, y, values) of the area around each peak, which is a pixel lighter or darker than all pixels around it.
 
-    `values` are the area's grey values, scaled to PATCH x PATCH.
+    `values` are the area's grey values, scaled to PATCH x PATCH. Peaks are left out that are near a stronger peak.
     """
     smooth, smoother = image.filter(_SMOOTH), image.filter(_SMOOTHER)
-    peaks: list[tuple[int, int, int]] = []
-    for difference in (ImageChops.subtract(smooth, smoother), ImageChops.subtract(smoother, smooth)):
-        peaks += _find_peaks(difference)
     kept: list[tuple[int, int]] = []
-    for _, x, y in sorted(peaks):
+    for x, y in _iter_peaks(smooth, smoother):
         if all((x - a) ** 2 + (y - b) ** 2 >= _APART**2 for a, b in kept):
             kept.append((x, y))
             if len(kept) == _MAX_PEAKS:
                 break
-    for x, y in kept:
+    areas = Image.new("L", (PATCH, PATCH * len(kept)))  # one below the other: one call then returns all values
+    for place, (x, y) in enumerate(kept):
         box = (x + 0.5 - HALF, y + 0.5 - HALF, x + 0.5 + HALF, y + 0.5 + HALF)
-        yield x, y, smooth.resize((PATCH, PATCH), Image.Resampling.BOX, box).tobytes()
+        areas.paste(smooth.resize((PATCH, PATCH), Image.Resampling.BOX, box), (0, place * PATCH))
+    values = areas.tobytes() if kept else b""
+    for place, (x, y) in enumerate(kept):
+        yield x, y, values[place * PATCH**2 : (place + 1) * PATCH**2]
 
 
-def _find_peaks(difference: Image.Image) -> Iterator[tuple[int, int, int]]:
-    """Yield (negative strength, x, y) of every peak whose area lies completely in the picture."""
-    under = ImageChops.subtract(_dilate(difference), difference)
-    is_peak, is_strong = under.point(_NOTHING), difference.point(_ENOUGH)
-    values, width, height = difference.tobytes(), difference.width, difference.height
-    for match in re.finditer(b"\xff", ImageChops.darker(is_peak, is_strong).tobytes()):
-        y, x = divmod(match.start(), width)
-        if HALF < x < width - HALF - 1 and HALF < y < height - HALF - 1:
-            yield -values[match.start()], x, y
+def _iter_peaks(smooth: Image.Image, smoother: Image.Image) -> Iterator[tuple[int, int]]:
+    """Yield (x, y) of every peak whose area lies completely in the picture: the strongest first, then from the left."""
+    first, width, height = HALF + 1, smooth.width - 2 * HALF - 2, smooth.height - 2 * HALF - 2
+    lighter, darker = (
+        _peak_strengths(difference, (first, first, first + width, first + height))
+        for difference in (ImageChops.subtract(smooth, smoother), ImageChops.subtract(smoother, smooth))
+    )
+    peaks = ImageChops.lighter(lighter, darker)
+    strengths, counts = peaks.tobytes(), peaks.histogram()
+    for strength in range(255, _MIN - 1, -1):
+        if counts[strength]:
+            yield from sorted((first + place % width, first + place // width) for place in _find(strength, strengths))
+
+
+def _find(value: int, values: bytes) -> Iterator[int]:
+    place = values.find(value)
+    while place >= 0:
+        yield place
+        place = values.find(value, place + 1)
+
+
+def _peak_strengths(difference: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """Return the part of a difference in the box, without the pixels that are not the highest of all pixels around."""
+    left, top, right, bottom = box
+    highest = _dilate(difference.crop((left - 2, top - 2, right + 2, bottom + 2)))
+    inside = difference.crop(box)
+    under = ImageChops.subtract(highest.crop((2, 2, 2 + inside.width, 2 + inside.height)), inside)
+    return ImageChops.darker(under.point(_NOTHING), inside)
 
 
 def _dilate(image: Image.Image) -> Image.Image:
