@@ -4,9 +4,12 @@ Proxy programs set `all_proxy=socks5://...` for a whole machine. httpx refuses t
 addresses of this machine. Here a proxy of a kind that can't be used is left out, and `unusable_proxies` names it.
 """
 
+import functools
 import importlib.util
 import ipaddress
+import os
 import re
+import ssl
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,13 +25,22 @@ _SOCKS = frozenset({"socks5", "socks5h"})
 
 def open_client(**options: Any) -> httpx.AsyncClient:
     """Open a client with options of `httpx.AsyncClient`. Addresses of this machine never go through a proxy."""
-    options.setdefault("verify", httpx.create_ssl_context())
+    options = {"verify": _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))} | options
     shared = {name: options[name] for name in ("verify", "limits", "http2") if name in options}
     mounts: dict[str, httpx.AsyncBaseTransport | None] = {
         f"{scheme}://": httpx.AsyncHTTPTransport(proxy=url, **shared) for scheme, url in _usable_proxies()
     }
     mounts |= dict.fromkeys((*LOOPBACK, *_direct_patterns()))
     return httpx.AsyncClient(trust_env=False, mounts=mounts, **options)
+
+
+@functools.cache
+def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """Return the TLS context of all clients that trust the certificates that the environment names.
+
+    Loading the certificates takes longer than most requests.
+    """
+    return httpx.create_ssl_context()
 
 
 def unusable_proxies() -> list[str]:

@@ -193,13 +193,7 @@ class PhoneDevice:
     async def connect(self) -> AsyncIterator["ServerConnection"]:
         """Open HTTP clients for the server and the object store until the `with` block ends. Send nothing yet."""
         limits = httpx.Limits(max_connections=10, keepalive_expiry=30)
-        # One TLS context for both clients: loading the certificates takes longer than most requests.
-        trusted = httpx.create_ssl_context()
-
-        def client() -> httpx.AsyncClient:
-            return open_client(limits=limits, verify=trusted)
-
-        async with client() as server, client() as store:
+        async with open_client(limits=limits) as server, open_client(limits=limits) as store:
             yield ServerConnection(self, Account(self.outbox, server, Backoff()), server, store)
 
 

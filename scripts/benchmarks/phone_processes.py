@@ -102,7 +102,7 @@ def _warm_up() -> None:
 
 
 async def _connect_once() -> None:
-    async with httpx.AsyncClient() as client:
+    async with open_client() as client:
         with suppress(httpx.ConnectError):
             await client.get("http://127.0.0.1:9")
 
@@ -224,6 +224,7 @@ if __name__ == "__main__":
     from mobile_contract.phone.cli.main import app
     from mobile_contract.phone.outbox.outbox import Outbox
     from mobile_contract.phone.storage import key_wrapping
+    from mobile_contract.proxies import open_client
 
     if "--light-locks" in sys.argv:
         key_wrapping.MEMORY_KIB, key_wrapping.PASSES = 8, 1
