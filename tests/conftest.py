@@ -15,6 +15,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
+from structlog.processors import KeyValueRenderer, add_log_level, format_exc_info
 
 from api.accounts.key_ring import KeyRing
 from api.settings import Settings
@@ -38,6 +40,8 @@ ROOT = Path(__file__).parent.parent
 gc.disable()  # until all tests are collected: a third of that time would go into collections that find nothing
 hypothesis.settings.register_profile("slow", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("slow")
+# The default prints the variables of each frame with an error, which takes seconds for each line.
+structlog.configure([add_log_level, format_exc_info, KeyValueRenderer()])
 SESSION = pytest.StashKey[Path]()
 pytest_plugins = ["tests.support.distribution"]
 
