@@ -11,7 +11,8 @@ from typing import Any
 
 from schema.fieldwork.observations import Observation
 from schema.media.media import Media
-from storage.mongodb.client import ASCENDING, Document, Mongo, Projection, Sort
+from storage.checks.observation_records import SHORT, observation_records
+from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
 from storage.mongodb.records import Records
 
 DUE = "check_due_at"
@@ -26,12 +27,6 @@ A check marks a request as done only if this number is unchanged. So a request t
 """
 MAX_SAME = 20
 """Maximum number of media with the same bytes to look at. People need a few, and nobody reads more."""
-
-WITHOUT_CORRECTIONS: Projection = {"revisions": {"$slice": 1}}
-"""Projection of observations that leaves out all revisions but the first.
-
-With 50 long corrections, one observation would add 3 MB to each list.
-"""
 
 _WAITING = {"$type": "date"}
 AUTHOR, UPLOADER = "author_id", "uploader_id"
@@ -72,7 +67,7 @@ class Checks:
     def __init__(self, mongo: Mongo) -> None:
         self._observations = mongo.collection("observations")
         self._media = mongo.collection("media")
-        self._observation_records = Records(mongo, "observations", Observation)
+        self._observation_records = observation_records(mongo)
         self._media_records = Records(mongo, "media", Media)
 
     async def find_waiting(self, now: datetime) -> list[str]:
@@ -148,6 +143,6 @@ class Checks:
                 },
                 sort=[("content.captured_at", order)],
                 limit=1,
-                projection=WITHOUT_CORRECTIONS,
+                projection=SHORT,
             )
         return beside

@@ -11,12 +11,12 @@ from schema.core.pagination import Page
 from schema.fieldwork.observations import Observation, ObservationRevision
 from schema.geography.positions import EARTH_RADIUS_METRES
 from storage.checks import queue
+from storage.checks.observation_records import SHORT, observation_records
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, InsertResult, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
 from storage.mongodb.keyset_pagination import time_and_id
-from storage.mongodb.records import Records
 
 SORT: Sort = (("received_at", DESCENDING), ("_id", DESCENDING))
 SHOWN = "shown_at"
@@ -49,7 +49,7 @@ class Observations:
 
     def __init__(self, mongo: Mongo) -> None:
         self._observations = mongo.collection("observations")
-        self._records = Records(mongo, "observations", Observation)
+        self._records = observation_records(mongo)
         self._set_aside = mongo.collection("set_aside")
 
     async def add(self, observations: Sequence[Observation]) -> InsertResult:
@@ -59,7 +59,7 @@ class Observations:
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Observation]:
         """Return the observations that exist and match `visible`, in any order."""
         filter = all_of({"_id": {"$in": list(ids)}}, visible or {})
-        return await self._records.find(filter, projection=queue.WITHOUT_CORRECTIONS)
+        return await self._records.find(filter, projection=SHORT)
 
     async def whole(self, id: str, visible: Filter | None = None) -> Observation | None:
         """Return the observation with all its revisions, or None if it does not exist or does not match `visible`."""
@@ -88,13 +88,11 @@ class Observations:
     async def of_cases(self, case_ids: Sequence[str], visible: Filter, most: int) -> list[Observation]:
         """Return up to `most` observations that are linked to any of the cases and match `visible`, oldest first."""
         filter, sort = all_of({"case_ids": {"$in": list(case_ids)}}, visible), [("received_at", ASCENDING)]
-        return await self._records.find(filter, sort=sort, limit=most, projection=queue.WITHOUT_CORRECTIONS)
+        return await self._records.find(filter, sort=sort, limit=most, projection=SHORT)
 
     async def page(self, filter: Filter, page: Page) -> list[Observation]:
         """Return a page of observations by time of receipt, newest first. New observations never shift a page."""
-        return await keyset_pagination.fetch(
-            self._records, filter, SORT, page, read=time_and_id, projection=queue.WITHOUT_CORRECTIONS
-        )
+        return await keyset_pagination.fetch(self._records, filter, SORT, page, read=time_and_id, projection=SHORT)
 
     async def revise(
         self, known: Observation, revision: ObservationRevision, placement: Document, session: Session = None
@@ -155,7 +153,7 @@ class Observations:
             keyset_pagination.after(sort, (after.received_at, after.id)) if after else {"received_at": {"$gte": since}}
         )
         filter: Filter = {"placement": "UNPLACED", **start}
-        return await self._records.find(filter, sort=sort, limit=most, projection=queue.WITHOUT_CORRECTIONS)
+        return await self._records.find(filter, sort=sort, limit=most, projection=SHORT)
 
     async def set_placement(self, id: str, revision: int, placement: Document) -> bool:
         """Place an UNPLACED observation. Change nothing and return False if `revision` is not the latest any more."""
@@ -165,7 +163,7 @@ class Observations:
 
     async def backfill_shown_times(self) -> None:
         """Store the shown time in observations that lack it, because they were stored before this field existed."""
-        while batch := await self._records.find({SHOWN: None}, limit=500, projection=queue.WITHOUT_CORRECTIONS):
+        while batch := await self._records.find({SHOWN: None}, limit=500, projection=SHORT):
             for observation in batch:
                 filter: Filter = {"_id": observation.id, "revision": observation.revision}
                 await self._observations.update_one(

@@ -1,6 +1,6 @@
 """Read the documents of a collection as records of one class."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from storage.mongodb.client import Document, Filter, Mongo, Projection, Session, Sort
@@ -13,11 +13,14 @@ class Records(Generic[T]):
     """The records of a collection.
 
     The driver decodes naive times five times as fast as aware ones. The times of the documents are naive here, and the
-    times of the records are aware. Only records leave this class.
+    times of the records are aware. Only records leave this class. `prepare` changes each document before it is read.
     """
 
-    def __init__(self, mongo: Mongo, name: str, kind: type[T]) -> None:
-        self._documents, self._read = mongo.collection(name, has_naive_times=True), naive_reader(kind)
+    def __init__(
+        self, mongo: Mongo, name: str, kind: type[T], prepare: Callable[[Document], Document] | None = None
+    ) -> None:
+        self._documents, read = mongo.collection(name, has_naive_times=True), naive_reader(kind)
+        self._read: Callable[[Document], T] = (lambda document: read(prepare(document))) if prepare else read
 
     async def find(
         self,

@@ -15,7 +15,6 @@ from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import Unit
 from schema.sync.changes import ChangeKind, topics_of_people, topics_of_place, topics_of_point
 from storage.access.visibility import OPENS_CASE
-from storage.checks.queue import WITHOUT_CORRECTIONS
 from storage.mongodb.client import ASCENDING, Document, Mongo
 from storage.mongodb.codecs import from_document, to_document
 from storage.sync.changes import RecordState
@@ -82,7 +81,7 @@ class ChangeSources:
 
     async def _read_states(self, kind: ChangeKind, ids: Many[str]) -> list[RecordState]:
         # A correction shows in the content and the number of revisions.
-        projection = WITHOUT_CORRECTIONS if kind is ChangeKind.OBSERVATION else None
+        projection = {"revisions": {"$slice": 1}} if kind is ChangeKind.OBSERVATION else None
         documents = await self._collections[kind].find({"_id": {"$in": list(ids)}}, projection=projection)
         by_id = {document["_id"]: document for document in documents}
         if kind is ChangeKind.UNIT:

@@ -1,6 +1,7 @@
 """Test revisions: a correction is appended, the first version stays readable, and only the author corrects."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -116,6 +117,10 @@ async def test_lists_read_only_the_first_revision_and_the_field_loads_them_all(
         read = {observation.id: observation for observation in found}
         assert {id: len(observation.revisions) for id, observation in read.items()} == {sent["id"]: 1, plain: 1}
         assert (read[sent["id"]].revision, read[sent["id"]].content.text) == (4, texts[-1])
+        for id, observation in read.items():
+            whole = await store.whole(id)
+            assert whole is not None
+            assert observation == replace(whole, revisions=whole.revisions[:1])
     listed = (await world.ask("clerk", LISTED))["observations"]["edges"]
     shown = {edge["node"]["id"]: [each["content"]["text"] for each in edge["node"]["revisions"]] for edge in listed}
     assert shown == {sent["id"]: [sent["text"], *texts], plain: [draft()["text"]]}
