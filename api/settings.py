@@ -72,6 +72,8 @@ class Settings:
     """Largest number of fields in an answer if every list were as long as it can be. It refuses hopeless documents."""
     max_work: int = 60_000
     """Largest work of making an answer, counted while it is made. 60,000 take about 0.7 s of a processor."""
+    execution: str = "plan"
+    """How operations are executed: by a `plan` that is compiled once for a document, or by `graphql-core` alone."""
     introspection: bool = True
     trusted_documents_only: bool = False
 
@@ -139,6 +141,8 @@ class Settings:
         settings = cls(**values)
         if settings.part_bytes < MIN_PART_BYTES:
             raise SettingError(f"MINGCHA_PART_BYTES must be at least {MIN_PART_BYTES}: S3 joins no smaller parts.")
+        if settings.execution not in {"plan", "graphql-core"}:
+            raise SettingError(f"MINGCHA_EXECUTION must be plan or graphql-core, not {settings.execution!r}.")
         if settings.upload_abandoned_days < 1:
             raise SettingError("MINGCHA_UPLOAD_ABANDONED_DAYS must be at least 1.")
         return settings

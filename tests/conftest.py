@@ -59,6 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     storms = parser.getgroup("storms", "the phones of tests/phone/test_state_machine.py, and generated documents")
     storms.addoption("--documents", type=int, default=120, metavar="N", help="number of documents to draw")
     storms.addoption("--operations", type=int, metavar="N", help="examples of each operation for each role")
+    storms.addoption("--comparisons", type=int, default=300, metavar="N", help="documents to execute in both ways")
     storms.addoption("--documents-seed", type=int, default=9, metavar="SEED", help="seed of the draws")
     storms.addoption(
         "--field-faults", type=int, default=4, metavar="N", help="number of the kit's faults; 0 plants all"

@@ -98,21 +98,26 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         return super().complete_iterable_value(item_type, field_details_list, info, path, items, position_context)
 
     def _weigh(self, parent_type: GraphQLObjectType, grouped_field_set: Any) -> int:
-        """Return the work of an object: its own, and that of the fields that are selected of it."""
         kept = self._weights.get(id(grouped_field_set))
         if kept is None:
-            names = [details[0].node.name.value for details in grouped_field_set.values()]
-            work = 1 + sum(_work_of(parent_type, name) for name in names)
-            if parent_type.name.startswith("__"):
-                work *= INTROSPECTION_WORK
             # The set is kept with its weight, so that its id is not used for another set during the request.
-            kept = self._weights[id(grouped_field_set)] = grouped_field_set, work
+            kept = self._weights[id(grouped_field_set)] = (
+                grouped_field_set,
+                weigh_fields(parent_type, grouped_field_set),
+            )
         return kept[1]
 
 
 def bounded_by(work_limit: int, seconds: float = REQUEST_SECONDS) -> type[BoundedExecutor]:
     """Return the executor class that has these limits."""
     return type("BoundedExecutor", (BoundedExecutor,), {"work_limit": work_limit, "seconds": seconds})
+
+
+def weigh_fields(parent_type: GraphQLObjectType, grouped_field_set: Any) -> int:
+    """Return the work of an object: its own, and that of the fields that are selected of it."""
+    names = [details[0].node.name.value for details in grouped_field_set.values()]
+    work = 1 + sum(_work_of(parent_type, name) for name in names)
+    return work * INTROSPECTION_WORK if parent_type.name.startswith("__") else work
 
 
 def _work_of(parent_type: GraphQLObjectType, name: str) -> int:

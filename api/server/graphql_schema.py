@@ -5,8 +5,8 @@ from strawberry.tools import merge_types
 from strawberry.types.base import get_object_definition
 
 from api.graphql.endpoint import Schema
+from api.graphql.execution.executor import executor_class
 from api.graphql.query_limits import limit_extensions
-from api.graphql.work_limit import bounded_by
 from api.server.areas import PRODUCT
 from api.settings import Settings
 from schema.core.times import SCALARS
@@ -35,7 +35,7 @@ def build_schema(settings: Settings) -> Schema:
         Mutation,
         Subscription,
         extensions=limit_extensions(settings),
-        execution_context_class=bounded_by(settings.max_work),
+        execution_context_class=executor_class(settings),
         config=config,
     )
 

@@ -1,14 +1,24 @@
 """Call every query and mutation as every role, with generated input. No answer may be an error of our own.
 
+Each query is executed by a plan and by graphql-core alone. Both answers are the same bytes.
+
 The draws depend on the seed alone, but for the ids. Without options, two of those who may call an operation do so.
 `--operations N` and `--documents-seed SEED` search longer, or elsewhere.
 """
 
+import copy
 import random
+import re
+from dataclasses import replace
+from typing import Any
 
+import orjson
 import pytest
 import structlog.testing
+from strawberry.types import ExecutionResult
 
+from api.graphql.execution.executor import PlanExecutor, planned_by
+from api.graphql.work_limit import bounded_by
 from api.http.errors import format_errors
 from api.server.areas import REGISTRY
 from tests.support.document_generator import DocumentGenerator
@@ -19,6 +29,19 @@ from tests.support.world import SCHEMA, World
 
 ROLES = ("inspector", "monitor", "supervisor", "officer", "liaison", "admin", None)
 """One person of each role, and a stranger."""
+
+
+OTHER_SCHEMA = copy.copy(SCHEMA)
+"""The schema, executed in the way that the setting does not choose."""
+OTHER_SCHEMA.execution_context_class = (
+    bounded_by if issubclass(SCHEMA.execution_context_class, PlanExecutor) else planned_by
+)(60_000)
+SIGNATURE = re.compile(rb"X-Amz-[^\"]*|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+"""Signatures, which are made anew for each answer."""
+
+
+def body(result: ExecutionResult, shown: list[dict[str, Any]]) -> bytes:
+    return SIGNATURE.sub(b"", orjson.dumps([result.data, shown]))
 
 
 async def ids_of(world: World) -> dict[str, list[str]]:
@@ -52,10 +75,15 @@ async def test_no_operation_answers_any_role_with_an_error_of_our_own(
             admitted = [role for role in ROLES if permit.admits(world.viewer(role) if role else None)]
             for role in ROLES * count if count else draw.choices(admitted, k=2):
                 text, variables = documents.operation(keyword, name, values)
+                context = world.context(role)
+                other_context = replace(context)
                 with structlog.testing.capture_logs() as logs:
-                    result = await SCHEMA.execute(text, variables, context_value=world.context(role))
+                    result = await SCHEMA.execute(text, variables, context_value=context)
                     shown = format_errors(result.errors or [])
                 faults = [entry for entry in logs if entry["event"] == "fault"]
                 assert not faults, f"seed {seed}, {role}: {text} {variables}: {faults[0]}"
                 answered += not shown
+                if keyword == "query":
+                    other = await OTHER_SCHEMA.execute(text, variables, context_value=other_context)
+                    assert body(other, format_errors(other.errors or [])) == body(result, shown), text
     assert answered > 0

@@ -1,12 +1,13 @@
 """Test the limit of work: a request that makes too large an answer is stopped and refused, and nothing is cancelled."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import strawberry
 
 from api.graphql.endpoint import Schema
+from api.graphql.execution.executor import planned_by
 from api.graphql.work_limit import bounded_by
 from schema.core.refusals import Refusal, RefusalCode
 from tests.support.small_schema import until
@@ -103,8 +104,17 @@ class Subscription:
             yield Leaves()
 
 
-def bounded(limit: int, seconds: float = 30) -> Schema:
-    return Schema(Query, Mutation, Subscription, execution_context_class=bounded_by(limit, seconds))
+Bounded = Callable[..., Schema]
+
+
+@pytest.fixture(params=[bounded_by, planned_by])
+def bounded(request: pytest.FixtureRequest) -> Bounded:
+    """Return a function that makes a schema with a limit, for each of the two ways to execute operations."""
+
+    def make(limit: int, seconds: float = 30) -> Schema:
+        return Schema(Query, Mutation, Subscription, execution_context_class=request.param(limit, seconds))
+
+    return make
 
 
 async def refusal_of(schema: Schema, text: str, context: list[str] | None = None) -> Refusal:
@@ -125,18 +135,18 @@ async def refusal_of(schema: Schema, text: str, context: list[str] | None = None
         ("{ __type(name: \"Leaf\") { name } }", 1 + 1 + 2 * (1 + 1)),
     ],
 )  # fmt: skip
-async def test_objects_fields_and_list_items_are_work(text: str, work: int) -> None:
+async def test_objects_fields_and_list_items_are_work(bounded: Bounded, text: str, work: int) -> None:
     result = await bounded(work).execute(text)
     assert not result.errors
     assert (await refusal_of(bounded(work - 1), text)).code is RefusalCode.LIMIT_EXCEEDED
 
 
-async def test_the_time_limit_ends_work_that_never_waits() -> None:
+async def test_the_time_limit_ends_work_that_never_waits(bounded: Bounded) -> None:
     refusal = await refusal_of(bounded(1_000_000, seconds=0), "{ leaves { items(count: 9) { number } } }")
     assert refusal.code is RefusalCode.UNAVAILABLE
 
 
-async def test_resolvers_that_wait_end_by_themselves() -> None:
+async def test_resolvers_that_wait_end_by_themselves(bounded: Bounded) -> None:
     """A cancelled call of the database's driver could keep a lock for ever."""
     Leaves.gate, Leaves.waiting, Leaves.ended = asyncio.Event(), 0, 0
     text = "{ leaves { a: items(count: 3) { waited } b: items(count: 90) { waited } } }"
@@ -147,7 +157,9 @@ async def test_resolvers_that_wait_end_by_themselves() -> None:
     assert Leaves.ended == Leaves.waiting < 93
 
 
-async def test_a_mutation_after_the_limit_does_not_run_and_the_refusal_says_what_may_have_happened() -> None:
+async def test_a_mutation_after_the_limit_does_not_run_and_the_refusal_says_what_may_have_happened(
+    bounded: Bounded,
+) -> None:
     noted: list[str] = []
     text = 'mutation { a: note(text: "a") { numbers(count: 99) } b: note(text: "b") { numbers(count: 1) } }'
     refusal = await refusal_of(bounded(100), text, noted)
@@ -155,7 +167,7 @@ async def test_a_mutation_after_the_limit_does_not_run_and_the_refusal_says_what
     assert "may have taken effect" in refusal.message
 
 
-async def test_each_event_has_the_whole_limit() -> None:
+async def test_each_event_has_the_whole_limit(bounded: Bounded) -> None:
     results = [
         result
         async for result in await bounded(60).stream(

@@ -19,7 +19,7 @@ from strawberry.types import Info
 
 from api.graphql import query_limits
 from api.graphql.endpoint import GraphQLEndpoint, Schema
-from api.graphql.work_limit import bounded_by
+from api.graphql.execution.executor import executor_class
 from api.http.responses import GRAPHQL_JSON, JSON
 from api.settings import Settings
 from schema.core.refusals import Refusal, RefusalCode
@@ -161,7 +161,7 @@ def schema_of(settings: Settings = Settings()) -> Schema:  # noqa: B008  frozen
         Mutation,
         Subscription,
         extensions=query_limits.limit_extensions(settings),
-        execution_context_class=bounded_by(settings.max_work),
+        execution_context_class=executor_class(settings),
     )
 
 

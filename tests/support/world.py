@@ -5,6 +5,7 @@ monitoring point, and people of each role.
 """
 
 import hashlib
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from schema.organisation.units import Unit, UnitLevel, path_below
 from storage.store import Store
 from tests.support.shared_indexes import prepare
 
-SCHEMA = build_schema(Settings())
+SCHEMA = build_schema(Settings(execution=os.environ.get("MINGCHA_EXECUTION", "plan")))
 LIGHT = HashCost(passes=1, memory_kib=8)
 """The cost of a password hash in tests."""
 
