@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from storage.processes.programs import Program, ProgramProcess, execute, open_log
 
@@ -37,8 +40,8 @@ class Forks:
     def __init__(self, connection: socket.socket, modules: Sequence[str]) -> None:
         self._connection = connection
         self._modules = frozenset(modules)
-        self._turn = asyncio.Lock()
-        self._answer: asyncio.Future[ForkedProcess] | None = None
+        self._answers: deque[asyncio.Future[ForkedProcess]] = deque()
+        """The answers to the requests under way. The fork server answers in the order of the requests."""
         self._running: dict[int, ForkedProcess] = {}
         self._received = b""
         self._is_lost = False
@@ -47,23 +50,20 @@ class Forks:
     async def start(self, program: Program) -> ProgramProcess:
         """Start a program `python -P -m MODULE ARGUMENTS`. Execute it if the fork server has died.
 
-        Raise `OSError` if the program can't be started.
+        If the caller is cancelled, the process is killed. Raise `OSError` if the program can't be started.
         """
-        async with self._turn:
-            if not self._is_lost and program.command[3] in self._modules:
-                try:
-                    return await self._fork(program)
-                except ConnectionError:
-                    self._lose()
+        if not self._is_lost and program.command[3] in self._modules:
+            try:
+                return await self._fork(program)
+            except ConnectionError:
+                self._lose()
         return await execute(program)
 
     def close(self) -> None:
         """End the fork server. The kernel then ends the processes that it has forked."""
-        if not self._is_lost:
-            self._lose()
+        self._lose()
 
     async def _fork(self, program: Program) -> ForkedProcess:
-        self._answer = asyncio.get_running_loop().create_future()
         request = {
             "command": list(program.command),
             "environment": dict(program.environment),
@@ -77,7 +77,9 @@ class Forks:
             line = json.dumps(request | {"descriptors": list(passed)}).encode() + b"\n"
             sent = socket.send_fds(self._connection, [line], list(passed.values()))
             self._connection.sendall(line[sent:])
-        return await self._answer
+        answer: asyncio.Future[ForkedProcess] = asyncio.get_running_loop().create_future()
+        self._answers.append(answer)
+        return await answer
 
     def _receive(self) -> None:
         """Read what the fork server has told."""
@@ -93,29 +95,33 @@ class Forks:
             told = json.loads(line)
             if "code" in told:
                 self._running.pop(told["pid"]).ended.set_result(told["code"])
-            elif self._answer is not None and "started" in told:
-                process = ForkedProcess(told["started"], asyncio.get_running_loop().create_future())
-                self._running[process.pid] = process
-                _settle(self._answer, process)
-            elif self._answer is not None:
-                _settle(self._answer, OSError(told["error"]))
+            else:
+                self._answer(told)
+
+    def _answer(self, told: dict[str, Any]) -> None:
+        """Give the oldest request its answer. Kill a process that its caller no longer waits for."""
+        answer = self._answers.popleft()
+        if "started" in told:
+            process = ForkedProcess(told["started"], asyncio.get_running_loop().create_future())
+            self._running[process.pid] = process
+            if answer.cancelled():
+                os.kill(process.pid, signal.SIGKILL)
+            else:
+                answer.set_result(process)
+        elif not answer.cancelled():
+            answer.set_exception(OSError(told["error"]))
 
     def _lose(self) -> None:
         """Give the fork server up. The kernel ends the processes that it has forked."""
+        if self._is_lost:
+            return
         self._is_lost = True
         asyncio.get_running_loop().remove_reader(self._connection)
         self._connection.close()
         for process in self._running.values():
             process.ended.set_result(-signal.SIGKILL)
+        for answer in self._answers:
+            if not answer.cancelled():
+                answer.set_exception(ConnectionResetError("The fork server has died."))
         self._running.clear()
-        if self._answer is not None:
-            _settle(self._answer, ConnectionResetError("The fork server has died."))
-
-
-def _settle(answer: "asyncio.Future[ForkedProcess]", result: ForkedProcess | Exception) -> None:
-    if answer.done():
-        return
-    if isinstance(result, Exception):
-        answer.set_exception(result)
-    else:
-        answer.set_result(result)
+        self._answers.clear()

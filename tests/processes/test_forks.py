@@ -36,6 +36,10 @@ def test_the_end_of_a_forked_program_is_told(tmp_path: Path) -> None:
     assert "ValueError: it failed" in (tmp_path / "program.log").read_text()
 
 
+def test_a_start_that_is_cancelled_leaves_no_process_and_disturbs_no_other(tmp_path: Path) -> None:
+    assert ran("cancel", tmp_path) == ["3"]
+
+
 def test_programs_are_executed_after_the_fork_server_was_killed(tmp_path: Path) -> None:
     assert ran("lose", tmp_path) == ["-9", "3"]
 

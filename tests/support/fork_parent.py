@@ -8,6 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
+from scripts.benchmarks.process_memory import children_of
 from storage.processes.fork_server import MODULE_COMMAND, start_fork_server
 from storage.processes.forks import Forks
 from storage.processes.programs import Program, execute
@@ -41,6 +42,16 @@ async def end(forks: Forks, folder: Path) -> None:
     assert started[2].returncode is None
     os.kill(started[2].pid, signal.SIGTERM)
     print([await process.wait() for process in started])
+
+
+async def cancel(forks: Forks, folder: Path) -> None:
+    """Start a program, and no longer wait for it. The next start gets its own process."""
+    starting = asyncio.create_task(forks.start(program(folder, "wait", name="cancelled")))
+    await asyncio.sleep(0)
+    starting.cancel()
+    print(await (await forks.start(program(folder, "exit"))).wait())
+    [server] = children_of(os.getpid())
+    await wait_until_async(lambda: not children_of(server))
 
 
 async def lose(forks: Forks, folder: Path) -> None:
