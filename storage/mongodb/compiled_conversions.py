@@ -1,11 +1,12 @@
 """Compile functions that make records from plain values, and plain values from records.
 
 The annotations of a record class state the types of its fields. From them, a function for the class is written as
-Python source with one expression per field, and compiled once. A general converter decides anew how each value converts,
+Python source with one expression per field, and compiled once. A general converter chooses a conversion for each value,
 and takes two to four times as long.
 """
 
 import enum
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import NoneType, UnionType
@@ -18,7 +19,7 @@ COPIED: Mapping[type, str] = {kind: f"{kind.__name__}({{}})" for kind in (str, i
 """Expressions that convert to the simple types, whatever the value is."""
 
 
-class Compiler:
+class Compiler(ABC):
     """Compile a function for each record class that is asked for, and for the record classes of its fields.
 
     `expressions` says how values of simple types convert. In each expression, `{}` stands for the value, and the names
@@ -58,7 +59,7 @@ class Compiler:
 
     def _expression(self, hint: Any, value: str) -> str:
         """Return an expression that converts the value of the expression `value` and evaluates it once."""
-        kind = getattr(hint, "__supertype__", hint)  # a `NewType` is stored as the type that it names anew
+        kind = getattr(hint, "__supertype__", hint)  # a `NewType` is stored as the type that it stands for
         origin, arguments = get_origin(kind), get_args(kind)
         if kind in self._expressions:
             return self._expressions[kind].format(value)
@@ -83,14 +84,17 @@ class Compiler:
         tested = value if value.isidentifier() else f"(part := {value})"
         return f"(None if {tested} is None else {self._expression(kind, held)})"
 
+    @abstractmethod
     def _body(self, kind: type, stored: list[Stored]) -> str:
-        raise NotImplementedError
+        """Return the body of the function for a class. Its parameter is `value`."""
 
+    @abstractmethod
     def _member(self, kind: type[enum.Enum], value: str) -> str:
-        raise NotImplementedError
+        """Return an expression that converts a member of an enum."""
 
+    @abstractmethod
     def _sequence(self, kind: type, items: str) -> str:
-        raise NotImplementedError
+        """Return an expression that makes a list or tuple of the list `items`."""
 
 
 class Readers(Compiler):

@@ -135,7 +135,9 @@ async def test_a_session_that_a_majority_read_misses_is_found(users: Users, mong
         await mongo.command("update", "users", updates=[update], writeConcern={"w": 1, "j": False})
         assert (await users.many([made.id]))[0].devices == (), "a majority read does not show the sign-in"
         finding = asyncio.create_task(users.by_session(made.id, phone.id, session))
-        await asyncio.wait([finding], timeout=0.5)  # the majority read comes while the server does not know
+        asked = {"command.readConcern.level": "linearizable"}  # it comes after the majority read
+        while not finding.done() and not (await system.command("currentOp", **asked))["inprog"]:
+            await asyncio.wait([finding], timeout=0.01)
     finally:
         await system.command("configureFailPoint", pause, mode="off")
     await stored(users, name="zhao")  # the flusher goes on at the next write

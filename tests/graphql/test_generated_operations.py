@@ -37,7 +37,7 @@ OTHER_SCHEMA.execution_context_class = (
     bounded_by if issubclass(SCHEMA.execution_context_class, PlanExecutor) else planned_by
 )(60_000)
 SIGNATURE = re.compile(rb"X-Amz-[^\"]*|eyJ[\w-]+\.[\w-]+\.[\w-]+")
-"""Signatures, which are made anew for each answer."""
+"""Signatures, which differ in each answer."""
 
 
 def body(result: ExecutionResult, shown: list[dict[str, Any]]) -> bytes:

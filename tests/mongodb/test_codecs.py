@@ -87,7 +87,7 @@ def documents(kind: type) -> st.SearchStrategy[dict[str, Any]]:
 
 
 def read(hint: Any, value: Any) -> Any:
-    """Convert a stored value, deciding everything anew for each value."""
+    """Convert a stored value as its annotation says."""
     hint, arguments = getattr(hint, "__supertype__", hint), get_args(hint)
     if NoneType in arguments:
         return None if value is None else read(arguments[0], value)
