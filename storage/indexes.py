@@ -12,6 +12,7 @@ from storage.checks.thresholds import Thresholds
 from storage.fieldwork import observations
 from storage.media import media
 from storage.mongodb.client import Mongo
+from storage.mongodb.errors import INDEX_MISSING, StoreError
 from storage.notifications import push_tokens, webhooks
 from storage.organisation import monitoring_points, units
 from storage.publication import redactions
@@ -46,9 +47,20 @@ INDEXES = {
     "webhook_deliveries": webhooks.DELIVERY_INDEXES,
 }
 
+RETIRED = {
+    "media": ("check_due_at_1", "sha256_1", "state_1_due_at_1"),
+    "observations": ("check_due_at_1", "placement_1__id_1"),
+    "ratings": ("unit_id_1_month_1_published_at_1_superseded_from_1_score_1",),
+    "webhook_deliveries": ("state_1_due_at_1",),
+}
+"""Names of indexes that earlier versions made and no query uses any more, by collection.
+
+Each would cost time at every write, and room. A version that still uses them makes them again when it starts.
+"""
+
 
 async def ensure_indexes(mongo: Mongo) -> None:
-    """Create all indexes, and the data of a new installation.
+    """Create all indexes and the data of a new installation, and drop retired indexes.
 
     The collections are handled concurrently, because creating an index on an empty collection costs little more than a
     round trip. Raise `Refusal(UNAVAILABLE)` at once if the database can't be reached. Creating the indexes may take
@@ -59,5 +71,16 @@ async def ensure_indexes(mongo: Mongo) -> None:
     async def ensure(name: str) -> None:
         for keys, options in INDEXES[name]:
             await mongo.collection(name).create_index(keys, **options)
+        for retired in RETIRED.get(name, ()):
+            await _drop_index(mongo, name, retired)
 
     await asyncio.gather(*map(ensure, INDEXES), Thresholds(mongo).begin(), Catalogue(mongo).begin())
+
+
+async def _drop_index(mongo: Mongo, collection: str, name: str) -> None:
+    """Drop the index if it exists. Another process may drop it at the same time."""
+    try:
+        await mongo.command("dropIndexes", collection, index=name)
+    except StoreError as error:
+        if error.code not in INDEX_MISSING:
+            raise

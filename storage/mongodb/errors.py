@@ -11,6 +11,8 @@ from typing import Any
 from schema.core.refusals import Refusal, RefusalCode
 
 DUPLICATE_KEY = 11000
+INDEX_MISSING = frozenset({26, 27})
+"""Error codes NamespaceNotFound, IndexNotFound."""
 HISTORY_LOST = frozenset({136, 260, 280, 286})
 """Error codes CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost."""
 
