@@ -18,8 +18,9 @@ from pymongo.write_concern import WriteConcern
 
 from schema.core.refusals import Refusal, RefusalCode
 from storage.mongodb.causal_reads import session_for
-from storage.mongodb.driver_calls import RawChangeStream, await_if_needed, run_to_end, uncancelled
-from storage.mongodb.errors import DUPLICATE_KEY, DuplicateError, reply_error
+from storage.mongodb.connection_pools import run_with_sessions
+from storage.mongodb.driver_calls import RawChangeStream, await_if_needed, open_stream, uncancelled
+from storage.mongodb.errors import NoSessionsError, duplicate_error, duplicates, reply_error
 
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
@@ -52,16 +53,13 @@ def translate_errors(*, outermost: bool = False) -> Iterator[None]:
             raise
         details = getattr(error, "details", None)
         if isinstance(error, DuplicateKeyError):
-            raise _duplicate_error(details) from None
-        # A connection that was made while its member started up takes no sessions: the driver then raises this.
-        if isinstance(error, (ConnectionFailure, ConfigurationError)) or error.timeout:
+            raise duplicate_error(details) from None
+        if isinstance(error, ConfigurationError):
+            raise NoSessionsError from error
+        if isinstance(error, ConnectionFailure) or error.timeout:
             raise Refusal(RefusalCode.UNAVAILABLE) from error
         shown = reply_error(type(error).__name__, details, error.has_error_label, is_transient=transient)
         raise shown from (error if isinstance(shown, Refusal) else None)
-
-
-def _duplicate_error(details: Mapping[str, Any] | None) -> DuplicateError:
-    return DuplicateError(tuple((details or {}).get("keyPattern", {})))
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,14 @@ class Collection:
     async def _session(self) -> Session:
         return await await_if_needed(self._raw.database.client.start_session(causal_consistency=True))
 
+    async def _read(self, session: Session, read: Callable[[Session], Awaitable[T]]) -> T:
+        async def attempt() -> T:
+            with translate_errors():
+                async with session_for(session, self._session) as reader:
+                    return await read(reader)
+
+        return await (attempt() if session is not None else run_with_sessions(self._raw.database.client, attempt))
+
     async def find(
         self,
         filter: Filter,
@@ -90,18 +96,17 @@ class Collection:
         projection: Projection = None,
         session: Session = None,
     ) -> list[Document]:
-        with translate_errors():
-            async with session_for(session, self._session) as reader:
-                cursor = self._raw.find(filter, projection, sort=sort, limit=limit, batch_size=10_000, session=reader)
-                return list(await cursor.to_list(None))
+        shown = {"sort": sort, "limit": limit, "batch_size": 10_000}
+        return await self._read(
+            session, lambda reader: _fetch(self._raw.find(filter, projection, session=reader, **shown))
+        )
 
     async def find_one(
         self, filter: Filter, *, sort: Sort | None = None, projection: Projection = None, session: Session = None
     ) -> Document | None:
-        with translate_errors():
-            async with session_for(session, self._session) as reader:
-                document: Document | None = await self._raw.find_one(filter, projection, sort=sort, session=reader)
-                return document
+        return await self._read(
+            session, lambda reader: self._raw.find_one(filter, projection, sort=sort, session=reader)
+        )
 
     async def insert_one(self, document: Document, *, session: Session = None) -> None:
         """Insert the document. Raise `DuplicateError` if a unique key is taken."""
@@ -131,7 +136,7 @@ class Collection:
                     await self._raw.bulk_write(operations, ordered=False, session=session)
             except BulkWriteError as error:
                 _duplicate_indexes(error)
-                raise _duplicate_error(error.details["writeErrors"][0]) from None
+                raise duplicate_error(error.details["writeErrors"][0]) from None
 
     async def update_one(
         self, filter: Filter, update: Document, *, upsert: bool = False, session: Session = None
@@ -169,10 +174,7 @@ class Collection:
             return int(result.deleted_count)
 
     async def aggregate(self, pipeline: Sequence[Document], *, session: Session = None) -> list[Document]:
-        with translate_errors():
-            async with session_for(session, self._session) as reader:
-                cursor = await await_if_needed(self._raw.aggregate(list(pipeline), session=reader))
-                return list(await cursor.to_list(None))
+        return await self._read(session, lambda reader: _fetch(self._raw.aggregate(list(pipeline), session=reader)))
 
     async def distinct(self, field: str, filter: Filter) -> list[Any]:
         """Return the different values of the field in all matching documents, in no order."""
@@ -191,25 +193,20 @@ class Collection:
     @contextlib.asynccontextmanager
     async def changes(self, pipeline: Sequence[Document], **options: Any) -> AsyncIterator[RawChangeStream]:
         """Open a change stream over this collection. Leaving the block closes it."""
-        opened = contextlib.AsyncExitStack()
-
-        async def open_stream() -> Any:
-            return await opened.enter_async_context(await await_if_needed(self._raw.watch(list(pipeline), **options)))
-
         with translate_errors():
-            try:
-                yield RawChangeStream(await run_to_end(open_stream()))
-            finally:  # also if the caller was cancelled while the stream was being opened
-                await run_to_end(opened.aclose())
+            async with open_stream(lambda: self._raw.watch(list(pipeline), **options)) as stream:
+                yield stream
+
+
+async def _fetch(cursor: Any) -> list[Document]:
+    return list(await (await await_if_needed(cursor)).to_list(None))
 
 
 def _duplicate_indexes(error: BulkWriteError) -> list[int]:
     """Return the indexes of the documents whose unique key was taken. Raise `error` if it reports any other error."""
-    details = error.details or {}
-    write_errors = details.get("writeErrors", [])
-    if details.get("writeConcernErrors") or any(each["code"] != DUPLICATE_KEY for each in write_errors):
+    if (taken := duplicates(error.details or {})) is None:
         raise error
-    return [each["index"] for each in write_errors]
+    return taken
 
 
 @uncancelled()
@@ -270,12 +267,15 @@ class Mongo:
             await _commit(session)
             return result
 
-        with translate_errors(outermost=True):
-            async with await await_if_needed(self._client.start_session()) as session:
-                result: T = await session.with_transaction(
-                    work_and_commit, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
-                )
-                return result
+        async def attempt() -> T:
+            with translate_errors(outermost=True):
+                async with await await_if_needed(self._client.start_session()) as session:
+                    result: T = await session.with_transaction(
+                        work_and_commit, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
+                    )
+                    return result
+
+        return await run_with_sessions(self._client, attempt)
 
     async def drop(self) -> None:
         """Drop the whole database. For tests only."""

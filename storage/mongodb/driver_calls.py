@@ -8,7 +8,7 @@ again. So a cancelled caller waits until its call has ended. The driver's timeou
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
@@ -143,3 +143,17 @@ class RawChangeStream:
         while self.alive:
             if (change := await self.try_next()) is not None:
                 yield change
+
+
+@asynccontextmanager
+async def open_stream(watch: Callable[[], Any]) -> AsyncIterator[RawChangeStream]:
+    """Open the change stream that `watch` returns. Leaving the block closes it."""
+    opened = AsyncExitStack()
+
+    async def enter() -> Any:
+        return await opened.enter_async_context(await await_if_needed(watch()))
+
+    try:
+        yield RawChangeStream(await run_to_end(enter()))
+    finally:  # also if the caller was cancelled while the stream was being opened
+        await run_to_end(opened.aclose())

@@ -130,6 +130,20 @@ class DuplicateError(Exception):
         self.fields = fields
 
 
+def duplicate_error(reply: Mapping[str, Any] | None) -> DuplicateError:
+    return DuplicateError(tuple((reply or {}).get("keyPattern", {})))
+
+
+class NoSessionsError(Refusal):
+    """Raised if the driver's connection takes no sessions, before anything was sent over it.
+
+    Such a connection was made while its member could be neither primary nor secondary, as after its start.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(RefusalCode.UNAVAILABLE)
+
+
 class StoreError(Exception):
     """Raised for an error of the driver or server that no caller can handle. Clients see only a correlation id.
 
@@ -143,6 +157,14 @@ class StoreError(Exception):
 
 class HistoryLostError(Exception):
     """Raised if the server no longer has the changes after a reader's position. The reader must start again."""
+
+
+def duplicates(reply: Mapping[str, Any]) -> list[int] | None:
+    """Return the indexes of the documents whose unique key was taken, or None if the reply has any other error."""
+    errors = reply.get("writeErrors", [])
+    if reply.get("writeConcernErrors") or any(each["code"] != DUPLICATE_KEY for each in errors):
+        return None
+    return [each["index"] for each in errors]
 
 
 def reply_error(

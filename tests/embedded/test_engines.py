@@ -14,7 +14,8 @@ from schema.core.refusals import Refusal
 from storage.embedded import mongod, seaweedfs
 from storage.embedded.data_folder import PORTS, DataFolder
 from storage.embedded.engines import Addresses
-from storage.mongodb.client import Mongo
+from storage.mongodb.causal_reads import begin_causal_reads
+from storage.mongodb.client import Mongo, Session
 from storage.mongodb.errors import StoreError
 from storage.processes.supervisor import Child, ProcessLostError, is_listening
 from tests.support.engines import MONGOD_OPTIONS, connected, running
@@ -97,6 +98,46 @@ async def expect_no_first_user(port: int) -> None:
         ):
             with pytest.raises(StoreError, match="Unauthorized"):
                 await stranger.command(command, value, **more)
+
+
+async def test_connections_that_take_no_sessions_are_replaced(tmp_path: Path) -> None:
+    """A member without a configuration is neither primary nor secondary, as one that starts or rolls back."""
+    folder = DataFolder.open(tmp_path)
+    port = folder.ports()[0]
+    lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
+    child = Child(mongod.program(folder, port, options=MONGOD_OPTIONS), print, lost)
+    url = mongod.system_url(folder, port)
+    clients = [Mongo(url, "kept", driver=driver) for driver in ("motor", "pymongo") for _ in range(2)]
+    early = list(clients)
+
+    async def set_up() -> bool:
+        """Use each client before the member has its configuration."""
+        if not await is_listening(port):
+            return False
+        while early:
+            with pytest.raises(Refusal):
+                await read_and_write(early.pop())
+        return await mongod.ready(folder, port)()
+
+    await child.start(set_up)
+    for mongo, use in zip(clients, (read_causally, read_and_write) * 2, strict=True):
+        await use(mongo)
+        await mongo.close()
+    child.kill()
+    await child.stop()
+
+
+async def read_and_write(mongo: Mongo) -> None:
+    async def work(session: Session) -> None:
+        await mongo.collection("things").find({}, session=session)
+        await mongo.collection("things").insert_one({"by": mongo.driver}, session=session)
+
+    await mongo.transact(work)
+
+
+async def read_causally(mongo: Mongo) -> None:
+    begin_causal_reads()
+    await mongo.collection("things").find({})
 
 
 async def test_acknowledged_writes_survive_killed_engines(tmp_path: Path) -> None:
