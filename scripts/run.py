@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from schema.core.refusals import Refusal
 from scripts.local_stack import ROOT, LocalStack, StartError, address_of
 from storage.embedded.data_folder import FolderInUseError, FolderUnusableError
 from storage.embedded.engines import EnginesMissingError
-from storage.processes.fork_server import start_fork_server
+from storage.processes.fork_server import ForkServer, start_fork_server
 from storage.processes.forks import Forks
 from storage.processes.supervisor import ProcessLostError
 
@@ -87,7 +86,7 @@ async def run(stack: LocalStack) -> None:
         await stack.close()
 
 
-async def serve(options: argparse.Namespace, fork_server: socket.socket) -> int:
+async def serve(options: argparse.Namespace, fork_server: ForkServer) -> int:
     """Run Mingcha until a signal stops it. Return the exit code."""
     stack = LocalStack(options, say, Forks(fork_server, PROGRAMS))
     loop = asyncio.get_running_loop()
@@ -126,7 +125,7 @@ def main() -> None:
     tolerate_missing_letters()
     options = parse_options()
     started = start_fork_server(PROGRAMS)
-    if isinstance(started, socket.socket):
+    if isinstance(started, ForkServer):
         sys.exit(asyncio.run(serve(options, started)))
     started()
 

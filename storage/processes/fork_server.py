@@ -18,6 +18,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from setproctitle import setproctitle
@@ -33,19 +34,27 @@ _MAX_BYTES = 64 * 1024
 _BLOCKED = signal.SIGHUP, signal.SIGINT, signal.SIGTERM
 
 
-def start_fork_server(modules: Sequence[str]) -> socket.socket | Callable[[], None]:
+@dataclass(frozen=True)
+class ForkServer:
+    """A fork server, as its parent knows it. `connection` is the parent's end of the connection to it."""
+
+    pid: int
+    connection: socket.socket
+
+
+def start_fork_server(modules: Sequence[str]) -> ForkServer | Callable[[], None]:
     """Import `modules`, each of which has a function `main`, and fork a fork server. Call this before anything else.
 
-    Return the connection to the fork server. The function also returns in each process that is forked later: it then
-    returns the `main` to run there, and nothing else may be done in that process.
+    The function also returns in each process that is forked later: it then returns the `main` to run there, and nothing
+    else may be done in that process.
     """
     for module in modules:
         importlib.import_module(module)
     ours, theirs = socket.socketpair()
     parent = os.getpid()
-    if os.fork():
+    if pid := os.fork():
         theirs.close()
-        return ours
+        return ForkServer(pid, ours)
     ours.close()
     die_with_parent(parent)
     os.setsid()

@@ -44,6 +44,11 @@ def test_programs_are_executed_after_the_fork_server_was_killed(tmp_path: Path) 
     assert ran("lose", tmp_path) == ["-9", "3"]
 
 
+def test_programs_are_executed_after_the_fork_server_was_stopped(tmp_path: Path) -> None:
+    assert ran("stop_before_a_death", tmp_path) == ["-9", "3"]
+    assert ran("stop_before_a_start", tmp_path) == ["-9 3"]
+
+
 def test_no_program_outlives_the_parent(tmp_path: Path) -> None:
     [pid] = ran("close", tmp_path)
     wait_until(lambda: not is_alive(int(pid)))

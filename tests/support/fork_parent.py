@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
 from scripts.benchmarks.process_memory import children_of
-from storage.processes.fork_server import MODULE_COMMAND, start_fork_server
+from storage.processes.fork_server import MODULE_COMMAND, ForkServer, start_fork_server
 from storage.processes.forks import Forks
-from storage.processes.programs import Program, execute
+from storage.processes.programs import Program, ProgramProcess, execute
 from tests.support.process_states import is_alive, parent_of, wait_until_async
 
 MODULE = "tests.support.forked_program"
@@ -69,13 +68,36 @@ async def lose(forks: Forks, folder: Path) -> None:
     print(await second.wait())
 
 
+async def stop_before_a_death(forks: Forks, folder: Path) -> None:
+    """Stop the fork server, and kill a program. Its end is told although the fork server can't tell it."""
+    first = await _stop_server(forks, folder)
+    os.kill(first.pid, signal.SIGKILL)
+    print(await first.wait())
+    print(await (await forks.start(program(folder, "exit"))).wait())
+
+
+async def stop_before_a_start(forks: Forks, folder: Path) -> None:
+    """Stop the fork server, and start a program. It is executed, and the forked one ends with the fork server."""
+    first = await _stop_server(forks, folder)
+    second = await forks.start(program(folder, "exit"))
+    print(await first.wait(), await second.wait())
+    await wait_until_async(lambda: not is_alive(first.pid))
+
+
+async def _stop_server(forks: Forks, folder: Path) -> ProgramProcess:
+    first = await forks.start(program(folder, "wait"))
+    forks.answer_seconds = 0.2  # a stopped process never answers
+    os.kill(parent_of(first.pid), signal.SIGSTOP)
+    return first
+
+
 async def close(forks: Forks, folder: Path) -> None:
     """End with a program that still runs."""
     print((await forks.start(program(folder, "wait"))).pid)
 
 
-async def run(connection: socket.socket) -> None:
-    forks = Forks(connection, (MODULE,))
+async def run(server: ForkServer) -> None:
+    forks = Forks(server, (MODULE,))
     with contextlib.closing(forks):
         await globals()[sys.argv[1]](forks, Path(sys.argv[2]))
 
@@ -83,6 +105,6 @@ async def run(connection: socket.socket) -> None:
 if __name__ == "__main__":
     os.umask(0o077)
     started = start_fork_server((MODULE,))
-    if isinstance(started, socket.socket):
+    if isinstance(started, ForkServer):
         sys.exit(asyncio.run(run(started)))
     started()
