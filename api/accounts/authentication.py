@@ -100,4 +100,5 @@ def as_viewer(user: User, device_id: str | None) -> Viewer:
         clearances=frozenset(user.clearances),
         device_id=device_id,
         signed_in_at=device.signed_in_at if device else None,
+        sequences=device.sequences if device else None,
     )

@@ -11,10 +11,10 @@ from schema.casework.cases import MAX_OBSERVATIONS
 from schema.casework.note_edits import MAX_EDITS
 from schema.checks.flags import MAX_REVIEWS
 from schema.core.pagination import MAX_PAGE
+from schema.core.sequences import WINDOW
 from schema.fieldwork.drafts import MAX_DRAFTS, MAX_MEDIA
 from schema.notifications.webhooks import MAX_PER_OFFICE
 from schema.publication.redactions import MAX_BOXES, MAX_CORRECTIONS, MAX_OF_MEDIUM
-from schema.sync.sync import WINDOW
 
 UNKNOWN_LIST = 100
 """The assumed length of a list that is not in the table."""

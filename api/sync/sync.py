@@ -14,9 +14,10 @@ from api.registration import Registration
 from api.sync.changes import pull_or_refuse
 from schema.access.guards import mutation
 from schema.core.refusals import Refusal, RefusalCode, Refused
+from schema.core.sequences import NO_SEQUENCES
 from schema.core.times import MAX_SAFE_INTEGER
 from schema.sync import sync
-from schema.sync.sync import SequenceGap, SyncInput, SyncPayload, first_of, gaps
+from schema.sync.sync import SequenceGap, SyncInput, SyncPayload, gaps
 
 SyncResult = Annotated[
     SyncPayload | Refused,
@@ -44,6 +45,7 @@ class SyncMutations:
 async def _gaps(context: Context, last: int | None) -> list[SequenceGap]:
     """Return the sequence numbers up to `last` that are missing among the device's observations, as gaps.
 
+    Only numbers that no earlier sync has found are looked for, so that a sync with nothing new looks for none.
     Raise `Refusal(BAD_INPUT)` if `last` is not a possible sequence number.
     """
     viewer = context.actor
@@ -51,8 +53,15 @@ async def _gaps(context: Context, last: int | None) -> list[SequenceGap]:
         return []
     if not 0 <= last <= MAX_SAFE_INTEGER:
         raise Refusal(RefusalCode.BAD_INPUT, "A device's sequence numbers start at 1.", field="lastSequence")
-    known = await context.store.observations.sequences(viewer.user_id, viewer.device_id, first_of(last), last)
-    return gaps(known, last)
+    known = viewer.sequences or NO_SEQUENCES
+    unknown = known.unknown(last)
+    if not unknown:
+        return []
+    found = await context.store.observations.sequences(viewer.user_id, viewer.device_id, unknown)
+    missing = tuple(number for number in unknown if number not in found)
+    if successor := known.successor(last, missing):
+        await context.store.users.remember_sequences(viewer.user_id, viewer.device_id, successor)
+    return gaps(missing)
 
 
 REGISTRATION = Registration(

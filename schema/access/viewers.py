@@ -7,6 +7,8 @@ from datetime import datetime
 
 import strawberry
 
+from schema.core.sequences import KnownSequences
+
 
 @strawberry.enum(description="A person's role (角色).")
 class Role(enum.Enum):
@@ -70,7 +72,8 @@ class Viewer:
 
     `scopes` holds the path of each unit in whose subtree the person works. `office_id` and `office_path` are the id and
     the path of the person's office, or None. `signed_in_at` is when the person last proved who they are, by a password or
-    at the identity provider. It is None if that is not known, and is no part of who the viewer is.
+    at the identity provider. It is None if that is not known. `sequences` are the sequence numbers of the device that
+    earlier syncs have found. Both are no part of who the viewer is.
     """
 
     user_id: str
@@ -81,6 +84,7 @@ class Viewer:
     clearances: frozenset[Clearance]
     device_id: str | None
     signed_in_at: datetime | None = field(default=None, compare=False)
+    sequences: KnownSequences | None = field(default=None, compare=False)
 
     def has_signed_in_since(self, at: datetime) -> bool:
         return self.signed_in_at is not None and self.signed_in_at >= at

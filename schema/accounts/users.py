@@ -8,6 +8,7 @@ from schema.access.permissions import SEEN, SIGNED_IN, Row, connection, only
 from schema.access.viewers import Capacity, Clearance, Role
 from schema.core.context import Info
 from schema.core.nodes import Node
+from schema.core.sequences import KnownSequences
 from schema.organisation.units import Unit
 
 
@@ -28,6 +29,7 @@ class Device:
         default=None,
     )
     wipe_ordered_by: strawberry.Private[str | None] = None
+    sequences: strawberry.Private[KnownSequences | None] = None
 
 
 @strawberry.type(description="A person with an account (用户).")

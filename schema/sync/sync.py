@@ -1,8 +1,7 @@
 """Define the sync of a phone with the server: clock, sequence gaps and changes (同步)."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import groupby
 
 import strawberry
 
@@ -10,9 +9,6 @@ from schema.access.permissions import SEEN, SIGNED_IN, Row
 from schema.accounts.device_clocks import ClockReading, DeviceClockInput
 from schema.core.pagination import MAX_PAGE
 from schema.sync.changes import ChangeKind, ChangesResult
-
-WINDOW = 1_000
-"""How many of a device's last sequence numbers are searched for gaps."""
 
 
 @strawberry.input(description="The state of the phone, and the changes that the phone requests (同步).")
@@ -54,21 +50,15 @@ class SyncPayload:
     changes: ChangesResult = strawberry.field(description="The changes, as `Query.changes` returns them.")
 
 
-def gaps(known: Collection[int], last: int) -> list[SequenceGap]:
-    """Return the runs of numbers missing from `known`, among the last `WINDOW` numbers up to `last`."""
-    return [SequenceGap(first=run[0], last=run[-1]) for run in _runs(known, last)]
-
-
-def _runs(known: Collection[int], last: int) -> Iterator[list[int]]:
-    have = frozenset(known)
-    for missing, numbers in groupby(range(first_of(last), last + 1), lambda number: number not in have):
-        if missing:
-            yield list(numbers)
-
-
-def first_of(last: int) -> int:
-    """Return the first of the last `WINDOW` numbers up to `last`."""
-    return max(last - WINDOW + 1, 1)
+def gaps(missing: Sequence[int]) -> list[SequenceGap]:
+    """Return the runs of missing numbers. `missing` is sorted."""
+    found: list[SequenceGap] = []
+    for number in missing:
+        if found and found[-1].last == number - 1:
+            found[-1].last = number
+        else:
+            found.append(SequenceGap(first=number, last=number))
+    return found
 
 
 PERMITS: tuple[Row, ...] = (

@@ -11,6 +11,7 @@ from schema.access.viewers import Role
 from schema.accounts.sessions import normalize_user_name
 from schema.accounts.users import Device, User
 from schema.core.pagination import Page
+from schema.core.sequences import KnownSequences
 from storage.access.visibility import works_within
 from storage.mongodb import keyset_pagination
 from storage.mongodb.certain_reads import find_one_for_certain
@@ -149,6 +150,11 @@ class Users:
             _acting_filter(user_id, device_id, session_id), {"$set": {"devices.$.seen_at": now}}
         )
         return from_document(User, changed) if changed else None
+
+    async def remember_sequences(self, user_id: str, device_id: str, known: KnownSequences) -> None:
+        """Remember with the device which of its sequence numbers are stored. The next sign-in on it forgets them."""
+        device: Filter = {"_id": user_id, "devices.id": device_id}
+        await self._users.update_one(device, {"$set": {"devices.$.sequences": to_document(known)}})
 
     async def revoke_device(
         self, user_id: str, device_id: str, now: datetime, *, wiped_by: str | None = None

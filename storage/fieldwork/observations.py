@@ -78,11 +78,17 @@ class Observations:
         document = await self._observations.find_one({"_id": id, "content.media_ids": media_id}, projection={"_id": 1})
         return document is not None
 
-    async def sequences(self, author_id: str, device_id: str, first: int, last: int) -> set[int]:
-        """Return the sequence numbers from `first` to `last` that the author's observations from this device use."""
+    async def sequences(self, author_id: str, device_id: str, numbers: Sequence[int]) -> set[int]:
+        """Return those of the sequence numbers that the author's observations from this device use.
+
+        The result may have more numbers, of other revisions of these observations.
+        """
         sequence = "revisions.content.device_sequence"
-        filter: Filter = {"author_id": author_id, "device_id": device_id, sequence: {"$gte": first, "$lte": last}}
-        documents = await self._observations.find(filter, projection={sequence: 1})
+        # A range would examine all numbers above or below it, because an observation has a number in each revision.
+        filter: Filter = {"author_id": author_id, "device_id": device_id, sequence: {"$in": list(numbers)}}
+        # Only the index of these numbers has this order, so that MongoDB never reads all observations of the author.
+        order = [("author_id", ASCENDING), ("device_id", ASCENDING)]
+        documents = await self._observations.find(filter, sort=order, projection={sequence: 1})
         return {revision["content"]["device_sequence"] for document in documents for revision in document["revisions"]}
 
     async def of_cases(self, case_ids: Sequence[str], visible: Filter, most: int) -> list[Observation]:

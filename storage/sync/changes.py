@@ -165,9 +165,14 @@ class Changes:
 
     @staticmethod
     def unread_filter(progress: Progress, topics: Sequence[str], last: int) -> Filter:
-        """Return the filter of unread entries. It is one index range per topic, which MongoDB merges by number."""
-        there = [_between(topic, progress.read[topic], last, fresh=True) for topic in topics]
-        gone = [_between(topic, number, last) for topic, number in progress.leaving_now.items()]
+        """Return the filter of unread entries. It is one index range per topic, which MongoDB merges by number.
+
+        Topics that are read up to `last` are left out.
+        """
+        read = ((topic, progress.read[topic]) for topic in topics)
+        there = [_between(topic, number, last, fresh=True) for topic, number in read if number < last]
+        leaving = progress.leaving_now.items()
+        gone = [_between(topic, number, last) for topic, number in leaving if number < last]
         return any_of(*there, *gone)
 
     async def head_ids(self, kind: ChangeKind, after: str, most: int) -> list[str]:

@@ -8,6 +8,7 @@ from schema.accounts.login_attempts import Bucket, Denial, buckets_of
 from schema.accounts.sessions import RefreshToken
 from schema.accounts.users import Device, User
 from schema.core.pagination import Page
+from schema.core.sequences import KnownSequences
 from storage.accounts.sessions import RefreshOutcome
 from storage.notifications.push_tokens import PushCall
 from storage.store import Store
@@ -48,6 +49,7 @@ async def test_users_and_their_devices_keep_their_stored_form(records: Store, go
                 revoked_at=minutes(2),
                 wipe_ordered_at=minutes(3),
                 wipe_ordered_by=fixed_id("usr", 9),
+                sequences=KnownSequences(5_300, (12, 13)),
             ),
         ),
         created_at=NOW,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,15 +10,18 @@ from graphql import build_schema
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.accounts.authentication import as_viewer
 from api.graphql.context import clock
 from api.graphql.partial_batches import cut_unreadable
 from api.graphql.requests import Payload
 from api.server.graphql_schema import print_sdl
 from mobile_contract.documents import text_of
+from schema.accounts.users import Device
+from schema.core.sequences import MAX_MISSING, NO_SEQUENCES, WINDOW, KnownSequences
 from schema.core.times import print_instant
-from schema.sync.sync import WINDOW, gaps
+from schema.sync.sync import gaps
 from tests.support.pulling import followed, settled
-from tests.support.world import SCHEMA, World, draft, medium
+from tests.support.world import SCHEMA, World, draft, medium, new_id
 
 SYNC = text_of("Sync")
 
@@ -99,7 +103,66 @@ async def test_extreme_sequence_numbers_are_answered(world: World, last: int) ->
     assert met.get("code") == "BAD_INPUT" if last < 0 else met["gaps"] == [gap(last - WINDOW + 1, last)]
 
 
-@given(st.sets(st.integers(1, 60)), st.integers(0, 60))
-def test_gaps_and_known_numbers_make_up_the_whole_sequence(known: set[int], last: int) -> None:
-    missing = {number for gap in gaps(known, last) for number in range(gap.first, gap.last + 1)}
-    assert missing == set(range(1, last + 1)) - known
+async def test_a_sync_looks_only_for_numbers_that_no_earlier_sync_has_found(world: World) -> None:
+    user, session = world.people["inspector"], new_id("ses")
+    device = world.devices["inspector"] = new_id("dev")
+    signed_in = Device(id=device, name="手机", signed_in_at=clock(), seen_at=clock())
+    await world.store.users.add_device(user.id, signed_in, session)
+
+    async def gaps_up_to(last: int) -> list[dict[str, Any]]:
+        account = await world.store.users.by_session(user.id, device, session)
+        assert account
+        context = replace(world.context("inspector"), viewer=as_viewer(account, device))
+        answer = await SCHEMA.execute(SYNC, variable_values={"input": {"lastSequence": last}}, context_value=context)
+        assert answer.data
+        found: list[dict[str, Any]] = answer.data["sync"]["gaps"]
+        return found
+
+    async def remembered() -> KnownSequences | None:
+        account = await world.store.users.by_session(user.id, device, session)
+        return account.devices[0].sequences if account else None
+
+    ids = {number: await world.observe("inspector", deviceSequence=number) for number in (1, 2, 4)}
+    assert await gaps_up_to(5) == [gap(3, 3), gap(5, 5)]
+    assert await remembered() == KnownSequences(5, (3, 5))
+    stored = world.store.mongo.collection("observations")
+    await stored.delete_many({"_id": ids[2]})  # so that a search for this number would show
+    assert await gaps_up_to(5) == [gap(3, 3), gap(5, 5)]
+    await world.observe("inspector", deviceSequence=3)
+    await world.observe("inspector", deviceSequence=6)
+    assert await gaps_up_to(6) == [gap(5, 5)]
+    assert await gaps_up_to(3) == []
+    assert await remembered() == KnownSequences(6, (5,))
+    assert await gaps_up_to(MAX_MISSING + 7) == [gap(5, 5), gap(7, MAX_MISSING + 7)]
+    assert await remembered() == KnownSequences(6, (5,))
+    await world.store.users.add_device(user.id, signed_in, session)
+    assert await remembered() is None
+    assert await gaps_up_to(6) == [gap(2, 2), gap(5, 5)]
+
+
+async def test_numbers_are_looked_for_by_the_index(world: World) -> None:
+    for number in range(1, 6):
+        await world.observe("inspector", deviceSequence=number)
+    user, device = world.people["inspector"].id, world.devices["inspector"]
+    commands, wanted = world.store.mongo.collection("system.profile"), [2, 4, 9]
+    await world.store.mongo.command("profile", 2)
+    assert await world.store.observations.sequences(user, device, wanted) == {2, 4}
+    await world.store.mongo.command("profile", 0)
+    [cost] = await commands.find({"command.find": "observations", "command.filter.author_id": user})
+    assert (cost["docsExamined"], cost["nreturned"]) == (2, 2)
+    assert "device_sequence" in cost["planSummary"]
+
+
+@given(st.lists(st.tuples(st.sets(st.integers(1, WINDOW + 60), max_size=30), st.integers(0, WINDOW + 60)), max_size=5))
+def test_gaps_are_the_same_whatever_earlier_syncs_have_found(steps: list[tuple[set[int], int]]) -> None:
+    known, stored = NO_SEQUENCES, set(range(20, WINDOW + 20))
+    for more, last in steps:
+        stored |= more
+        unknown = known.unknown(last)
+        missing = tuple(number for number in unknown if number not in stored)
+        assert unknown == sorted(set(unknown))
+        runs = gaps(missing)
+        assert all(before.last + 1 < after.first for before, after in pairwise(runs))
+        shown = {number for run in runs for number in range(run.first, run.last + 1)}
+        assert shown == set(range(max(last - WINDOW, 0) + 1, last + 1)) - stored
+        known = known.successor(last, missing) or known
