@@ -49,11 +49,12 @@ class Authenticator:
             raise Refusal(RefusalCode.UNAUTHENTICATED)
         if self.provider is not None:
             return Authenticated(await self._provider_viewer(self.provider, token, now), _valid_until(token), None)
-        bearer = self.tokens.verify(token, now)
+        verified = self.tokens.verify(token, now)
+        bearer = verified.bearer
         user = await self.users.by_session(bearer.user_id, bearer.device_id, bearer.session_id)
         if user is None:
             raise Refusal(RefusalCode.SESSION_ENDED)
-        return Authenticated(as_viewer(user, bearer.device_id), _valid_until(token), bearer.session_id)
+        return Authenticated(as_viewer(user, bearer.device_id), verified.valid_until, bearer.session_id)
 
     async def refresh(self, authenticated: Authenticated) -> Viewer | None:
         """Read the viewer's account again. Return None if the session has ended or the account is closed."""

@@ -19,6 +19,7 @@ from joserfc.jws import JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry
 
 from api.accounts.access_tokens import LEEWAY_SECONDS, TOKEN_ERRORS, read_header, unauthenticated
+from api.accounts.verified_tokens import VerifiedTokens
 from schema.core.refusals import Refusal, RefusalCode
 
 ASYMMETRIC = (
@@ -38,6 +39,8 @@ REFETCH_AFTER = timedelta(seconds=30)
 MAX_KEY_SET_BYTES = 256 * 1024
 MAX_SUBJECT_LENGTH = 255
 MIN_RSA_BITS = 2048
+MAX_VERIFIED = 1_024
+"""How many verified tokens are remembered: 20 MB at most, because a provider may put much into a token."""
 
 Key = RSAKey | ECKey | OKPKey
 log = structlog.get_logger(__name__)
@@ -73,6 +76,15 @@ class _Keys:
 
 
 @dataclass(frozen=True)
+class _Content:
+    """The header and the claims of a token whose signature was verified with `key`."""
+
+    header: Mapping[str, Any]
+    key: Key
+    claims: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class ProviderIdentity:
     """The person that a token of the provider names.
 
@@ -88,6 +100,7 @@ class ProviderTokens:
 
     The issuer's keys are fetched on first use, when they are older than 10 minutes, and for an unknown key id. If the
     provider can't be reached, the known keys are used for up to a day, so that an outage there does not stop work here.
+    The signature of a token is verified once with each key that was fetched. All else is checked for each request.
     """
 
     def __init__(
@@ -99,6 +112,7 @@ class ProviderTokens:
         self._subject_claim = subject_claim
         self._client = client
         self._registry = _Registry(algorithms=ASYMMETRIC, strict_check_header=False)
+        self._verified = VerifiedTokens[_Content](MAX_VERIFIED)
         self._keys: _Keys | None = None
         self._tried_at: datetime | None = None
         self._fetching = anyio.Lock()
@@ -109,8 +123,9 @@ class ProviderTokens:
         Raise `Refusal(UNAUTHENTICATED)` if the token is invalid, `Refusal(UNAVAILABLE)` if the provider's keys can't be
         fetched.
         """
+        known = self._verified.get(token)
         try:
-            header = read_header(token)
+            header = known.header if known else read_header(token)
             id, kind, algorithm = header.get("kid"), header.get("typ"), header["alg"]
         except TOKEN_ERRORS:
             raise _refuse("malformed") from None
@@ -123,7 +138,10 @@ class ProviderTokens:
             raise _refuse("type")
         key = await self._key(id, algorithm, now)
         try:
-            claims = jwt.decode(token, key, registry=self._registry).claims
+            if known is None or known.key is not key:
+                known = _Content(header, key, jwt.decode(token, key, registry=self._registry).claims)
+                self._verified.put(token, known)
+            claims = known.claims
             self._claim_rules(now).validate(claims)
         except TOKEN_ERRORS as error:
             raise _refuse(type(error).__name__) from None

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from api.accounts import access_tokens
 from api.accounts.access_tokens import LEEWAY_SECONDS, AccessTokens, Bearer
 from api.accounts.key_ring import KeyRing
 from schema.core.refusals import Refusal, RefusalCode
@@ -89,10 +90,10 @@ def refused(tokens: AccessTokens, token: str, now: datetime = NOW) -> bool:
 def test_an_issued_token_is_accepted_until_it_expires(tokens: AccessTokens) -> None:
     token, expires_at = tokens.issue(BEARER, NOW)
     assert expires_at == NOW.replace(microsecond=0) + timedelta(seconds=SECONDS)
-    assert tokens.verify(token, NOW) == BEARER
-    assert tokens.verify(token, expires_at + timedelta(seconds=LEEWAY_SECONDS - 1)) == BEARER
+    assert tokens.verify(token, NOW).bearer == BEARER
+    assert tokens.verify(token, expires_at + timedelta(seconds=LEEWAY_SECONDS - 1)).bearer == BEARER
     assert refused(tokens, token, expires_at + timedelta(seconds=LEEWAY_SECONDS))
-    assert tokens.verify(token, NOW - timedelta(seconds=LEEWAY_SECONDS)) == BEARER, "clocks differ a little"
+    assert tokens.verify(token, NOW - timedelta(seconds=LEEWAY_SECONDS)).bearer == BEARER, "clocks differ a little"
     assert refused(tokens, token, NOW - timedelta(seconds=LEEWAY_SECONDS + 1))
     assert tokens.issue(BEARER, NOW)[0] != token
 
@@ -104,15 +105,44 @@ def test_pruning_a_key_ends_its_tokens_and_rotation_does_not(tmp_path: Path) -> 
     KeyRing(tmp_path).rotate()
     running = AccessTokens(keys, SECONDS)
     after, _ = AccessTokens(KeyRing(tmp_path), SECONDS).issue(BEARER, NOW)
-    assert (running.verify(before, NOW), running.verify(after, NOW)) == (BEARER, BEARER)
+    assert [running.verify(token, NOW).bearer for token in (before, after)] == [BEARER, BEARER]
     KeyRing(tmp_path).prune(replaced_before=datetime.now(UTC) + timedelta(seconds=1))
     assert refused(AccessTokens(KeyRing(tmp_path), SECONDS), before)
 
 
+def test_a_verified_token_is_remembered_until_it_expires_or_its_key_is_removed(tmp_path: Path) -> None:
+    ticks = iter(range(100))
+    keys = KeyRing(tmp_path, clock=lambda: next(ticks) * 2.0)  # so that each look reads the folder
+    tokens = AccessTokens(keys, SECONDS)
+    token, expires_at = tokens.issue(BEARER, NOW)
+    known = tokens.verify(token, NOW)
+    assert tokens.verify(token, NOW) is known
+    assert known.valid_until == expires_at + timedelta(seconds=LEEWAY_SECONDS)
+    assert refused(tokens, token, NOW - timedelta(seconds=LEEWAY_SECONDS + 1))
+    assert tokens.verify(token, NOW).bearer == BEARER
+    assert refused(tokens, token, known.valid_until)
+    assert tokens.verify(token, NOW) is tokens.verify(token, NOW)
+    KeyRing(tmp_path).rotate()
+    assert tokens.verify(token, NOW) is tokens.verify(token, NOW)
+    KeyRing(tmp_path).prune(replaced_before=datetime.now(UTC) + timedelta(seconds=1))
+    assert refused(tokens, token)
+
+
+def test_a_bounded_number_of_tokens_is_remembered(keys: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_tokens, "MAX_VERIFIED", 2)
+    tokens = AccessTokens(keys, SECONDS)
+    first, second, third = (tokens.issue(BEARER, NOW)[0] for _ in range(3))
+    known = [tokens.verify(token, NOW) for token in (first, second, first, third)]
+    assert tokens.verify(first, NOW) is known[0] is known[2]
+    assert tokens.verify(third, NOW) is known[3]
+    assert tokens.verify(second, NOW) is not known[1]
+    assert tokens.verify(second, NOW) == known[1]
+
+
 def test_an_unchanged_sample_token_is_accepted(keys: KeyRing, tokens: AccessTokens) -> None:
     """This shows that each bad sample below is refused only because of its one change."""
-    assert tokens.verify(signed(keys), NOW) == BEARER
-    assert tokens.verify(raw(keys, {}, sign_ed25519(keys)), NOW) == BEARER
+    assert tokens.verify(signed(keys), NOW).bearer == BEARER
+    assert tokens.verify(raw(keys, {}, sign_ed25519(keys)), NOW).bearer == BEARER
 
 
 @pytest.mark.parametrize(

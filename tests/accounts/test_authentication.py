@@ -15,6 +15,7 @@ from api.accounts.authentication import Authenticator
 from api.accounts.oidc import ProviderTokens
 from api.server.app import create_app
 from api.settings import SettingError
+from schema.access.viewers import Role
 from schema.core.refusals import Refusal, RefusalCode
 from tests.support.identity_provider import AUDIENCE, ISSUER, NOW, Provider, provider_token
 from tests.support.phone_sessions import PASSWORD, REFRESH, SIGN_IN, Phone, with_passwords
@@ -33,6 +34,22 @@ async def test_a_malformed_authorization_header_is_refused(house: World, header:
         await authenticator.viewer_of(header, house.context(None).now)
     assert caught.value.code is RefusalCode.UNAUTHENTICATED
     assert await authenticator.viewer_of(None, house.context(None).now) is None
+
+
+async def test_a_remembered_token_shows_the_account_as_it_is_now(house: World) -> None:
+    phone, users = Phone(house), house.store.users
+    await phone.sign_in()
+    header, now = f"Bearer {phone.answer['accessToken']}", house.context(None).now
+    authenticator, inspector = Authenticator(users, AccessTokens(house.keys, 600)), house.people["inspector"]
+    before = await authenticator.viewer_of(header, now)
+    assert before
+    await users.put_all([replace(inspector, roles=[Role.OFFICER], scope_paths=())])
+    after = await authenticator.viewer_of(header, now)
+    assert after == replace(before, roles=frozenset({Role.OFFICER}), scopes=())
+    await users.revoke_device(inspector.id, phone.id, now)
+    with pytest.raises(Refusal) as caught:
+        await authenticator.viewer_of(header, now)
+    assert caught.value.code is RefusalCode.SESSION_ENDED
 
 
 async def test_an_identity_providers_tokens_replace_our_own(house: World) -> None:

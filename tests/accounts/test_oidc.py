@@ -110,6 +110,16 @@ async def test_wrong_claims_are_refused(tokens: ProviderTokens, changes: dict[st
     assert await refused(tokens, provider_token(**changes))
 
 
+async def test_a_verified_token_is_refused_once_another_key_has_its_id(
+    tokens: ProviderTokens, provider: Provider
+) -> None:
+    text, later = provider_token("ed", exp=4e9), NOW + FRESH + timedelta(seconds=1)
+    assert await subject_of(tokens, text, NOW) == "u-1"
+    assert await subject_of(tokens, text, later) == "u-1"
+    provider.keys = [dict(OKPKey.generate_key("Ed25519", {"kid": "ed"}).as_dict(private=False))]
+    assert await refused(tokens, text, later + FRESH + timedelta(seconds=1))
+
+
 async def test_forged_tokens_are_refused(tokens: ProviderTokens, provider: Provider) -> None:
     stranger = RSAKey.generate_key(2048)
     public = stranger.as_dict(private=False)
