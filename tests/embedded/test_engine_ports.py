@@ -10,11 +10,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from storage.embedded import seaweedfs
+from storage.embedded import mongod, seaweedfs
 from storage.embedded.certificates import certificate
 from storage.embedded.data_folder import PORTS, DataFolder
 from storage.embedded.engines import Addresses
+from storage.mongodb.client import Mongo
+from storage.mongodb.errors import StoreError
 from tests.support.doc_pages import ROOT
+from tests.support.false_mongod import false_mongod
 from tests.support.listening_sockets import listening_paths, listening_ports, process_listening_on
 from tests.support.local_stranger import call, methods
 
@@ -56,6 +59,21 @@ async def test_another_account_gets_nothing_from_any_port_or_socket(engines: Add
         assert {part.stat().st_mode & 0o077 for part in (path, path.parent)} & {0}, path
     assert await store.size_of(KEY) == 11
     store.close()
+
+
+@pytest.mark.both_drivers
+async def test_another_account_on_the_port_of_mongod_learns_no_password(driver: str, tmp_path: Path) -> None:
+    """The driver ends the sign-in when the other side can't prove that it knows the password too (SCRAM)."""
+    folder = DataFolder.open(tmp_path)
+    async with false_mongod() as false:
+        mongo = Mongo(mongod.url(folder, false.port), "mingcha", driver=driver, timeout_seconds=5)
+        with pytest.raises(StoreError):
+            await mongo.collection("things").insert_one({"_id": "a secret"})
+        await mongo.close()
+    assert set(false.commands) <= {"ismaster", "hello", "saslStart", "saslContinue"}
+    assert "saslContinue" in false.commands
+    assert folder.secret("mongo-password").encode() not in false.received
+    assert b"a secret" not in false.received
 
 
 def test_the_certificate_opens_the_same_ports(engines: Addresses, folder: DataFolder) -> None:
