@@ -48,6 +48,7 @@ COLLECTIONS: dict[type, str] = {
     WebhookDelivery: "webhook_deliveries",
 }
 """The collections that are not named after their records."""
+AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 GOLDENS = sorted(FOLDER.glob("*.json"))
 
 
@@ -69,7 +70,7 @@ def test_what_a_newer_version_adds_is_left_out(record: type) -> None:
     """An installation may go back a version."""
     collection = COLLECTIONS.get(record, f"{re.sub('(?<!^)(?=[A-Z])', '_', record.__name__).lower()}s")
     for golden in json.loads((FOLDER / f"{collection}.json").read_text(encoding="utf-8")):
-        document = bson.decode(encoded(golden["document"]), CodecOptions(tz_aware=True))
+        document = bson.decode(encoded(golden["document"]), AWARE)
         document |= {"id": document["_id"]}  # answers are read by this name
         assert from_document(record, with_additions(document)) == from_document(record, document)
 
