@@ -12,19 +12,32 @@ from schema.access.viewers import Viewer
 from schema.fieldwork.observations import Observation, ObservationContent, Placement
 from schema.fieldwork.placement import Directory, PlacementAuthor
 from storage.mongodb.codecs import to_document
+from storage.mongodb.combined_reads import run_together
 from storage.store import Store
 
 BATCH = 500
 EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
+class DirectoryReads:
+    """The reads of every unit and point that `contents` name."""
+
+    def __init__(self, store: Store, contents: Sequence[ObservationContent]) -> None:
+        units = sorted({content.claimed_unit for content in contents if content.claimed_unit})
+        points = sorted({content.claimed_monitoring_point for content in contents if content.claimed_monitoring_point})
+        self._units, self._points = store.units.read_named(units), store.monitoring_points.read_named(points)
+        self.reads = (self._units, self._points)
+
+    @property
+    def directory(self) -> Directory:
+        return Directory(self._units.result, self._points.result)
+
+
 async def directory_for(store: Store, contents: Sequence[ObservationContent]) -> Directory:
-    """Load every unit and point that `contents` name: all units by one command, and all points by another."""
-    unit_names = sorted({content.claimed_unit for content in contents if content.claimed_unit})
-    point_names = sorted({content.claimed_monitoring_point for content in contents if content.claimed_monitoring_point})
-    units = await store.units.named(unit_names) if unit_names else []
-    points = await store.monitoring_points.named(point_names) if point_names else []
-    return Directory(units, points)
+    """Load every unit and point that `contents` name, by one command."""
+    reads = DirectoryReads(store, contents)
+    await run_together(store.mongo, reads.reads)
+    return reads.directory
 
 
 def placement_author(viewer: Viewer) -> PlacementAuthor:

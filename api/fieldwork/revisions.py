@@ -5,8 +5,9 @@ from dataclasses import replace
 import strawberry
 
 from api.fieldwork.placement import directory_for, placement_author
-from api.fieldwork.submission import author_of, expect_media
+from api.fieldwork.submission import author_of
 from api.graphql.context import Context
+from api.media.announcements import expect_media
 from api.media.deduplication import mark_duplicates_uploaded
 from api.media.uploads import sign_slots
 from schema.casework.cases import OPEN

@@ -30,6 +30,25 @@ MAX_AT_ONCE = 500
 log = structlog.get_logger(__name__)
 
 
+async def expect_media(context: Context, announced: Sequence[Media]) -> tuple[list[Media], dict[str, Media]]:
+    """Store media in state EXPECTED, before the observation that names them is stored.
+
+    Return the media whose id is taken by another medium, and the media that were already stored, by id.
+    """
+    sweep_at = context.now + context.settings.sweep_after
+    taken = (await context.store.media.insert_expected(announced, sweep_at=sweep_at)).duplicate_ids
+    if not taken:
+        return [], {}
+    known = {str(medium.id): medium for medium in await context.store.media.many(sorted(taken))}
+    others = [medium for medium in announced if medium.id in known and not is_same_medium(known[medium.id], medium)]
+    own = sorted(taken - {medium.id for medium in others})
+    await context.store.media.mark_named(own)
+    # Insert the media once more: a sweep may have deleted a medium before `mark_named` protected it.
+    await context.store.media.insert_expected([medium for medium in announced if medium.id in own], sweep_at=sweep_at)
+    await context.store.media.reschedule_expected(own, sweep_at=sweep_at)
+    return others, {id: known[id] for id in own if id in known}
+
+
 async def record_announcements(
     context: Context, requests: Sequence[UploadRequest], mine: Mapping[str, Media], refusals: dict[int, Refusal]
 ) -> dict[str, Media]:

@@ -15,6 +15,7 @@ from storage.checks.observation_records import SHORT, observation_records
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, InsertResult, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.combined_reads import Read
 from storage.mongodb.filters import all_of
 from storage.mongodb.keyset_pagination import time_and_id
 
@@ -60,6 +61,10 @@ class Observations:
         """Return the observations that exist and match `visible`, in any order."""
         filter = all_of({"_id": {"$in": list(ids)}}, visible or {})
         return await self._records.find(filter, projection=SHORT)
+
+    def read_many(self, ids: Sequence[str]) -> Read[list[Observation]]:
+        """Return what `many` does as a read that can run together with others."""
+        return self._records.read({"_id": {"$in": list(ids)}}, projection=SHORT)
 
     async def whole(self, id: str, visible: Filter | None = None) -> Observation | None:
         """Return the observation with all its revisions, or None if it does not exist or does not match `visible`."""

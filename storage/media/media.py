@@ -15,6 +15,7 @@ from storage.checks import queue
 from storage.media import verification
 from storage.mongodb.client import ASCENDING, Document, Filter, InsertResult, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.combined_reads import Read
 from storage.mongodb.records import Records
 
 _HASHED = "is_likeness_taken"
@@ -105,10 +106,8 @@ class MediaRecords:
             _upload_fields(now) | {"is_copy": False},
         )
 
-    async def count_known_bytes(self, uploader_id: str, digests: Collection[str], since: datetime) -> KnownBytes:
+    def count_known_bytes(self, uploader_id: str, digests: Collection[str], since: datetime) -> Read[KnownBytes]:
         """Count the uploader's media that are UPLOADED or READY, and the copies among all of them since `since`."""
-        if not digests:
-            return KnownBytes({})
         mine: Filter = {"uploader_id": uploader_id, "sha256": {"$in": sorted(digests)}, "state": {"$in": _HAVE_ARRIVED}}
         has_own_bytes = {"$or": [{"$eq": ["$state", "READY"]}, {"$ne": ["$is_copy", True]}]}
         by_content = {
@@ -121,16 +120,8 @@ class MediaRecords:
             {"$match": recent},
             {"$group": {"_id": None, "copies": {"$sum": 1}, "bytes": {"$sum": "$byte_size"}}},
         ]
-        groups = await self._media.aggregate(
-            [{"$match": mine}, {"$group": by_content}, {"$unionWith": {"coll": "media", "pipeline": copies}}]
-        )
-        counts = {
-            (group["_id"]["sha256"], group["_id"]["byte_size"]): group["count"]
-            for group in groups
-            if group.get("stored")
-        }
-        total = next((group for group in groups if group["_id"] is None), {})
-        return KnownBytes(counts, total.get("copies", 0), total.get("bytes", 0))
+        union = {"$unionWith": {"coll": "media", "pipeline": copies}}
+        return Read("media", [{"$match": mine}, {"$group": by_content}, union], _known_bytes)
 
     async def mark_copies(self, ids: Sequence[str], now: datetime) -> None:
         """Mark media in state EXPECTED or REJECTED as UPLOADED. The worker then copies their bytes from a duplicate.
@@ -269,6 +260,14 @@ class MediaRecords:
         filter: Filter = {"_id": id, "state": {"$in": sources}, **(condition or {})}
         changed = await self._media.change_one(filter, {"$set": {"state": to.value, **fields}})
         return from_document(Media, changed) if changed else None
+
+
+def _known_bytes(groups: Sequence[Document]) -> KnownBytes:
+    counts = {
+        (group["_id"]["sha256"], group["_id"]["byte_size"]): group["count"] for group in groups if group.get("stored")
+    }
+    total = next((group for group in groups if group["_id"] is None), {})
+    return KnownBytes(counts, total.get("copies", 0), total.get("bytes", 0))
 
 
 def _upload_fields(now: datetime) -> Document:

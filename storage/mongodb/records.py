@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 from storage.mongodb.client import Document, Filter, Mongo, Projection, Session, Sort
 from storage.mongodb.codecs import naive_reader
+from storage.mongodb.combined_reads import Read
 
 T = TypeVar("T")
 
@@ -19,7 +20,8 @@ class Records(Generic[T]):
     def __init__(
         self, mongo: Mongo, name: str, kind: type[T], prepare: Callable[[Document], Document] | None = None
     ) -> None:
-        self._documents, read = mongo.collection(name, has_naive_times=True), naive_reader(kind)
+        self._name, read = name, naive_reader(kind)
+        self._documents = mongo.collection(name, has_naive_times=True)
         self._read: Callable[[Document], T] = (lambda document: read(prepare(document))) if prepare else read
 
     async def find(
@@ -34,6 +36,11 @@ class Records(Generic[T]):
         """Return the matching records. A `projection` may leave out only fields that have a default."""
         found = await self._documents.find(filter, sort=sort, limit=limit, projection=projection, session=session)
         return list(map(self._read, found))
+
+    def read(self, filter: Filter, *, projection: Projection = None) -> Read[list[T]]:
+        """Return what `find` does as a read that can run together with others."""
+        pipeline = [{"$match": filter}, *([{"$project": projection}] if projection else [])]
+        return Read(self._name, pipeline, lambda documents: list(map(self._read, documents)))
 
     async def find_one(self, filter: Filter, *, sort: Sort | None = None, session: Session = None) -> T | None:
         found = await self._documents.find_one(filter, sort=sort, session=session)

@@ -8,6 +8,7 @@ from schema.organisation.monitoring_points import MonitoringPoint
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, Filter, Mongo, Sort
 from storage.mongodb.codecs import to_document
+from storage.mongodb.combined_reads import Read
 from storage.mongodb.filters import all_of, within
 from storage.mongodb.records import Records
 
@@ -31,8 +32,11 @@ class MonitoringPoints:
 
     async def named(self, names: Sequence[str]) -> list[MonitoringPoint]:
         """Find the points with any of these ids or codes."""
-        listed = {"$in": list(names)}
-        return await self._records.find({"$or": [{"_id": listed}, {"code": listed}]})
+        return await self._records.find(_named(names))
+
+    def read_named(self, names: Sequence[str]) -> Read[list[MonitoringPoint]]:
+        """Return what `named` does as a read that can run together with others."""
+        return self._records.read(_named(names))
 
     async def page(
         self, visible: Filter, page: Page, *, below: str | None = None, industry: str | None = None
@@ -48,3 +52,8 @@ class MonitoringPoints:
         """Store each point. It replaces a stored point with the same id."""
         documents = [to_document(point) for point in points]
         await self._points.upsert_many([({"_id": document["_id"]}, {"$set": document}) for document in documents])
+
+
+def _named(names: Sequence[str]) -> Filter:
+    listed = {"$in": list(names)}
+    return {"$or": [{"_id": listed}, {"code": listed}]}

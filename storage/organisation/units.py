@@ -8,6 +8,7 @@ from schema.organisation.units import Unit
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, Filter, Mongo, Sort
 from storage.mongodb.codecs import to_document
+from storage.mongodb.combined_reads import Read
 from storage.mongodb.filters import all_of, within
 from storage.mongodb.records import Records
 
@@ -34,8 +35,11 @@ class Units:
 
         A name may be the code of one unit and the former code of another. The caller must then prefer the first unit.
         """
-        listed = {"$in": list(names)}
-        return await self._records.find({"$or": [{"_id": listed}, {"code": listed}, {"former_names.code": listed}]})
+        return await self._records.find(_named(names))
+
+    def read_named(self, names: Sequence[str]) -> Read[list[Unit]]:
+        """Return what `named` does as a read that can run together with others."""
+        return self._records.read(_named(names))
 
     async def children(self, ids: Sequence[str]) -> list[Unit]:
         """Return the units directly below any of the units `ids`, in any order."""
@@ -55,3 +59,8 @@ class Units:
         """Store each unit. It replaces a stored unit with the same id. The caller must not change a unit's path."""
         documents = [to_document(unit) for unit in units]
         await self._units.upsert_many([({"_id": document["_id"]}, {"$set": document}) for document in documents])
+
+
+def _named(names: Sequence[str]) -> Filter:
+    listed = {"$in": list(names)}
+    return {"$or": [{"_id": listed}, {"code": listed}, {"former_names.code": listed}]}

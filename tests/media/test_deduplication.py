@@ -205,6 +205,20 @@ async def test_copies_are_limited_by_number_and_size(
     assert (await kept(world, photo)).state is MediaState.EXPECTED
 
 
+async def test_replayed_and_new_drafts_of_a_batch_share_the_limits(
+    world: World, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.media.deduplication, "MAX_COPIES_PER_DAY", 3)
+    known = draft(media=[medium(JPEG), medium(JPEG)])
+    [first] = await world.submit("inspector", known)
+    assert len(first["uploads"]) == 2
+    await sent(world, http)
+    new = draft(media=[medium(JPEG), medium(JPEG)])
+    results = await world.submit("inspector", new, known)
+    assert [each["outcome"] for each in results] == ["ACCEPTED", "DUPLICATE"]
+    assert [[slot["mediaId"] for slot in each["uploads"]] for each in results] == [[new["media"][1]["id"]], []]
+
+
 async def test_a_refused_announcement_changes_nothing(world: World, http: httpx.AsyncClient) -> None:
     photo, id = medium(JPEG), new_id("obs")
     await request_uploads(world, late_announcement(photo, id))

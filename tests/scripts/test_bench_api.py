@@ -27,7 +27,7 @@ from tests.support.asgi_server import on_a_socket
 OBSERVATIONS = 190
 """So many that each county has a case."""
 ROOT = Path(__file__).parents[2]
-MOST_COMMANDS = {"W1": 7, "W2": 11, "W2link": 12, "W3": 6, "W4": 3, "W5": 3}
+MOST_COMMANDS = {"W1": 4, "W2": 11, "W2link": 12, "W3": 6, "W4": 3, "W5": 3}
 """Largest number of MongoDB commands that a request of each workload may cost."""
 EXTENT = Extent(rounds=1, seconds=0.1, connections=2, warming=2, profiled=2)
 
