@@ -1,6 +1,5 @@
 """Test stored users: repeated imports, devices, and lists sorted by name."""
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +12,6 @@ from schema.accounts.users import Device, User
 from schema.core.pagination import Page
 from storage.accounts.users import INDEXES, MAX_DEVICES, Users, keyset_of
 from storage.mongodb.client import Mongo
-from storage.mongodb.codecs import to_document
 from storage.mongodb.errors import DuplicateError
 from tests.support.world import new_id
 
@@ -121,27 +119,6 @@ async def test_a_device_is_listed_once_with_its_newest_session(users: Users) -> 
     assert (kept.name, kept.seen_at) == ("$set", NOW + timedelta(hours=2))
     assert await users.by_session(made.id, new_id("dev"), second) is None
     assert await users.by_session(new_id("usr"), phone.id, second) is None
-
-
-async def test_a_session_that_a_majority_read_misses_is_found(users: Users, mongo: Mongo, system: Mongo) -> None:
-    """A server that does not know yet what the majority has is like a new primary just after a failover."""
-    made, phone, session = await stored(users), device(), new_id("ses")
-    began = {"$push": {"devices": to_document(phone) | {"session_id": session}}}
-    pause = "pauseJournalFlusherThread"
-    before = await system.command("configureFailPoint", pause, mode="alwaysOn")
-    try:
-        await system.command("waitForFailPoint", pause, timesEntered=before["count"] + 1, maxTimeMS=10_000)
-        update = {"q": {"_id": made.id}, "u": began}
-        await mongo.command("update", "users", updates=[update], writeConcern={"w": 1, "j": False})
-        assert (await users.many([made.id]))[0].devices == (), "a majority read does not show the sign-in"
-        finding = asyncio.create_task(users.by_session(made.id, phone.id, session))
-        asked = {"command.readConcern.level": "linearizable"}  # it comes after the majority read
-        while not finding.done() and not (await system.command("currentOp", **asked))["inprog"]:
-            await asyncio.wait([finding], timeout=0.01)
-    finally:
-        await system.command("configureFailPoint", pause, mode="off")
-    await stored(users, name="zhao")  # the flusher goes on at the next write
-    assert await finding is not None
 
 
 async def test_an_inactive_user_can_neither_sign_in_nor_continue_a_session(users: Users) -> None:

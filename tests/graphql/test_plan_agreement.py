@@ -34,7 +34,8 @@ BY_PLAN, BY_GRAPHQL_CORE = planned_by(60_000), bounded_by(60_000)
 class Conditions:
     """How a document is executed: with which share of faults, and how often resolvers wait for a loader.
 
-    Only if all wait equally often, the order of errors does not depend on how long a load takes.
+    If some wait longer than others, their turns decide in which order errors come. They also decide which errors
+    graphql-core still collects after the whole answer has become null.
     """
 
     faults: float
@@ -87,6 +88,14 @@ def reply(executor: type[BoundedExecutor], document: DocumentNode, variables: di
     return Reply(orjson.dumps(result.data), [orjson.dumps(error) for error in errors], draws.calls)
 
 
+def same_errors(planned: Reply, expected: Reply) -> bool:
+    """Compare errors regardless of their order. Of a null answer, one side may list fewer of the same errors."""
+    fewer, more = sorted((planned.errors, expected.errors), key=len)
+    if expected.data == b"null":
+        return bool(fewer) and not Counter(fewer) - Counter(more)
+    return sorted(fewer) == sorted(more)
+
+
 # graphql-core cancels the tasks of other fields after an error, some of them before they have begun.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -110,8 +119,7 @@ def test_a_plan_answers_as_graphql_core(request: pytest.FixtureRequest) -> None:
                 for executor in (BY_GRAPHQL_CORE, BY_PLAN)
             )
             assert planned.data == expected.data
-            assert sorted(planned.errors) == sorted(expected.errors)
-            assert planned.errors == expected.errors or len(conditions.waits) > 1
+            assert same_errors(planned, expected) if len(conditions.waits) > 1 else planned.errors == expected.errors
             assert all(count == 1 for count in planned.calls.values()), "a resolver was called twice"
             assert planned.calls == expected.calls or expected.errors
             seen["compared"] += 1

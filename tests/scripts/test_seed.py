@@ -5,10 +5,8 @@ own is left unchanged.
 """
 
 import asyncio
-import re
 import stat
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +17,8 @@ from api.imports.runner import Noun, import_file
 from api.server.graphql_schema import build_schema
 from schema.access.viewers import Role
 from schema.casework.cases import CaseState
+from schema.core.times import to_millis
+from scripts.demo import loading
 from scripts.demo.actions import DemoActions
 from scripts.demo.due import Demo
 from scripts.demo.loading import SEED, NotEmptyError, make_demo_plan, seed
@@ -26,16 +26,14 @@ from scripts.demo.photos import draw_photo
 from scripts.demo.randomness import SeededRandom
 from scripts.demo.signins import signins
 from storage.demo import Demos
-from storage.embedded import mongod
 from storage.embedded.data_folder import DataFolder
 from storage.embedded.engines import Addresses
-from storage.indexes import ensure_indexes
-from storage.store import Store
-from tests.support.engines import connected, running
+from storage.processes.fork_server import MODULE_COMMAND
+from tests.support.forked_commands import ROOT, CommandProcess, command_server
 from tests.support.loaded_demo import LoadedDemo, installation, whole
-from tests.support.process_states import is_alive, wait_until_async
+from tests.support.process_states import wait_until_async
 from tests.support.run_command import Run
-from tests.support.running_product import ask
+from tests.support.short_demo import make_short_plan
 
 
 @pytest.fixture(scope="module")
@@ -96,42 +94,49 @@ async def test_each_seed_makes_its_own_reproducible_demo() -> None:
         assert len(make_demo_plan(SEED, day, "hash").case_scripts) == 45 + 12
 
 
-async def test_starts_that_are_killed_while_loading_end_in_the_same_demo(
-    demo: LoadedDemo, started: list[Run], tmp_path: Path
+async def test_loads_that_are_killed_end_in_the_same_demo(
+    engines: Addresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loading, "make_demo_plan", make_short_plan)
+    now = to_millis(datetime.now(UTC))
+    async with installation(engines, tmp_path / "one") as one, installation(engines, tmp_path / "other") as other:
+        await seed(one.store, one.settings, now=now)
+        for name, count in (("observations", 3), ("cases", 1)):
+            process = short_load(other, now)
+            await wait_until_filled(other, name, count, process)
+            process.kill()
+            process.wait()
+            found = await Demos(other.store.mongo).find()
+            assert found
+            assert not found.is_whole, "it was killed too late"
+        assert short_load(other, now).wait(120) == 0
+        assert await other.snapshot() == await one.snapshot()
+
+
+def short_load(installed: LoadedDemo, now: datetime) -> CommandProcess:
+    """Start a process that loads a part of the demo into the installation."""
+    command = [*MODULE_COMMAND, "tests.support.short_demo", now.isoformat()]
+    environment = {**installed.environment, "MINGCHA_DATA": str(installed.settings.data), "PYTHONPATH": str(ROOT)}
+    log = installed.settings.data / "load.log"
+    with log.open("ab") as output:
+        return command_server().start(command, environment, ROOT, output.fileno())
+
+
+async def wait_until_filled(installed: LoadedDemo, name: str, count: int, process: CommandProcess) -> None:
+    while await installed.store.mongo.collection(name).count({}) < count:
+        assert process.poll() is None, (installed.settings.data / "load.log").read_text()
+        await asyncio.sleep(0.005)
+
+
+async def test_the_demo_of_a_start_that_is_killed_stays_due(started: list[Run], tmp_path: Path) -> None:
     folder = DataFolder.open(tmp_path / "data")
-    async with running(folder.root) as (_, found), connected(found.mongo_url) as mongo:
-        await ensure_indexes(mongo)
-        await Demos(mongo).begin(SEED, demo.now)
     Demo(folder).order()
-    options = ("--port=0", "--role=api")  # a worker would check the demo's observations meanwhile
-    for name, count in (("observations", 15), ("cases", 3)):
-        run = Run(folder.root, *options)
-        started.append(run)
-        await wait_until_async(lambda run=run: "loading the demo" in run.output, 60)  # type: ignore[misc]
-        async with connected(mongod_url(folder)) as mongo, asyncio.timeout(180):
-            while await mongo.collection(name).count({}) < count:  # noqa: ASYNC110  no event
-                await asyncio.sleep(0.01)
-            children = run.children()
-            run.process.kill()
-            run.process.wait()
-        await wait_until_async(lambda children=children: not any(map(is_alive, children.values())))  # type: ignore[misc]
-    run = Run(folder.root, *options)
+    run = Run(folder.root, "--port=0", "--role=api")
     started.append(run)
-    address = run.serving()
-    async with connected(mongod_url(folder)) as mongo:
-        assert await replace(demo, store=Store(mongo, demo.store.objects)).snapshot() == await demo.snapshot()
-    password = re.search("Password for all: (.+)", run.output)
-    assert password
-    assert ask(address, "inspector001", "{ me { userName } }", password=password[1]) == {
-        "me": {"userName": "inspector001"}
-    }
-    run.process.terminate()
-    assert run.ended() == 0
-
-
-def mongod_url(folder: DataFolder) -> str:
-    return mongod.url(folder, int((folder.root / "engines" / "port").read_text()))
+    await wait_until_async(lambda: "loading the demo" in run.output, 120)
+    run.process.kill()
+    run.process.wait()
+    assert Demo(folder).is_due
 
 
 async def test_an_installation_with_units_of_its_own_is_left_unchanged(engines: Addresses, tmp_path: Path) -> None:
