@@ -117,8 +117,8 @@ def short_load(installed: LoadedDemo, now: datetime) -> CommandProcess:
     """Start a process that loads a part of the demo into the installation."""
     command = [*MODULE_COMMAND, "tests.support.short_demo", now.isoformat()]
     environment = {**installed.environment, "MINGCHA_DATA": str(installed.settings.data), "PYTHONPATH": str(ROOT)}
-    log = installed.settings.data / "load.log"
-    with log.open("ab") as output:
+    installed.settings.data.mkdir(exist_ok=True)
+    with (installed.settings.data / "load.log").open("ab") as output:
         return command_server().start(command, environment, ROOT, output.fileno())
 
 

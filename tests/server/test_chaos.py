@@ -24,7 +24,7 @@ from tests.support.retrying_phone import Photo, RetryingPhone
 from tests.support.storm_checks import all_pulled, all_ready, records_are_those, summary
 from tests.support.world import World
 
-PHONES, PHOTOS = 5, 25
+PHONES, PHOTOS = 5, 12
 PAUSE_SECONDS = 1.2
 """Mean time that a phone rests between two photos."""
 PART_BYTES = 5 * MIB

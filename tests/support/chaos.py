@@ -24,7 +24,7 @@ from tests.support.process_states import is_alive
 from tests.support.run_command import Run
 
 PARENT, PARENT_TWICE = "scripts.run", "scripts.run, and again while it starts"
-DECK = (*2 * ["api.server.serve", "api.server.worker", "mongod", "weed"], FORK_SERVER, PARENT, PARENT_TWICE)
+DECK = ("api.server.serve", "api.server.worker", "mongod", "weed", FORK_SERVER, PARENT, PARENT_TWICE)
 
 
 def below(ancestor: int) -> dict[int, str]:

@@ -68,7 +68,6 @@ class LoadedDemo:
 @asynccontextmanager
 async def installation(engines: Addresses, folder: Path) -> AsyncIterator[LoadedDemo]:
     """Make an installation that has only its indexes, and delete it afterwards."""
-    folder.mkdir(exist_ok=True)
     made = await _opened(engines, folder, uuid.uuid4().hex)
     await made.store.objects.make_bucket()
     await ensure_indexes(made.store.mongo)
