@@ -20,7 +20,6 @@ from structlog.processors import KeyValueRenderer, add_log_level, format_exc_inf
 
 from api.accounts.key_ring import KeyRing
 from api.settings import Settings
-from mobile_contract.phone.storage import key_wrapping
 from storage.embedded import mongod
 from storage.embedded.data_folder import DataFolder
 from storage.embedded.engines import Addresses
@@ -29,9 +28,6 @@ from storage.mongodb.client import Mongo
 from storage.s3.client import ObjectStore
 from storage.store import Store
 from tests.support.import_office import Office
-from tests.support.phone_cli import Spawner, Terminal
-from tests.support.phone_sessions import PASSWORD
-from tests.support.running_product import PARTS, RunningProduct
 from tests.support.shared_indexes import prepare
 from tests.support.shared_objects import for_this_loop, record_operations
 from tests.support.world import World
@@ -247,50 +243,3 @@ async def office(kept: Store, tmp_path: Path) -> Office:
     """Provide an empty installation and a folder for files to import."""
     await prepare(kept.mongo)
     return Office(kept, tmp_path)
-
-
-@pytest.fixture
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make key derivation cheap in this process, and give the phone its usual password."""
-    monkeypatch.setattr(key_wrapping, "MEMORY_KIB", 8)
-    monkeypatch.setattr(key_wrapping, "PASSES", 1)
-    monkeypatch.setenv("MINGCHA_PHONE_PASSWORD", PASSWORD)
-    monkeypatch.delenv("MINGCHA_PHONE_KEY", raising=False)
-
-
-@pytest.fixture(scope="session")
-def spawner() -> Iterator[Spawner]:
-    """Load the phone's commands once."""
-    made = Spawner(light_locks=True)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="session")
-def product(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProduct]:
-    """Run a product that takes photos above 64 KiB in parts, and whose access tokens expire after two seconds."""
-    made = RunningProduct(engines, tmp_path_factory.mktemp("product"), MINGCHA_ACCESS_TOKEN_SECONDS="2", **PARTS)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def served(product: RunningProduct) -> RunningProduct:
-    """Return the product, with networks that don't fail."""
-    product.calm()
-    return product
-
-
-@pytest.fixture
-def inspector(served: RunningProduct) -> str:
-    """Add an inspector, and return the user name."""
-    return served.person()
-
-
-@pytest.fixture
-def terminal(spawner: Spawner, served: RunningProduct, inspector: str, tmp_path: Path) -> Terminal:
-    """Return a phone on which the inspector is signed in."""
-    made = Terminal(spawner, tmp_path / "phone")
-    made.sign_in(served.address, inspector, PASSWORD)
-    served.calm()
-    return made

@@ -21,9 +21,9 @@ from schema.evidence import packs as vocabulary
 from scripts.stored_zip import BadZipError
 from scripts.verify import verify_pack
 from storage.s3.client import ObjectStore
+from tests.support.asgi_server import on_a_socket
 from tests.support.packs import PHOTO, address, files_of, observed, packed, serving, signed_in, verified
-from tests.support.running_product import RunningProduct, ask
-from tests.support.world import SUBMIT, World, draft, new_id
+from tests.support.world import World, draft, new_id
 
 REVISE = """
 mutation($input: ReviseObservationInput!) {
@@ -262,17 +262,16 @@ async def test_the_evidence_keys_are_published(world: World, tmp_path: Path) -> 
     assert keys[0]["publicKey"] not in str(tokens)
 
 
-def test_a_running_server_delivers_a_pack_after_another_caller_disconnects(served: RunningProduct) -> None:
-    assert served.server.upstream
-    host, port = served.server.upstream
-    user, id, there = served.person(), new_id("obs"), f"http://{host}:{port}"
-    ask(there, user, SUBMIT, input={"drafts": [draft(id=id, deviceSequence=3)]})
-    asked = "query($id: ID!) { observation(id: $id) { pack(identities: true) { url } } }"
-    url = ask(there, user, asked, id=id)["observation"]["pack"]["url"]
-    with httpx.Client(base_url=there, timeout=60) as client:
-        with client.stream("GET", url) as answer:
+async def test_a_running_server_delivers_a_pack_after_another_caller_disconnects(world: World) -> None:
+    id = await observed(world)
+    path = await address(world, "inspector", id, identities=True)
+    async with (
+        on_a_socket(create_app(world.settings, world.store)) as (host, port),
+        httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=60) as client,
+    ):
+        async with client.stream("GET", path) as answer:
             assert answer.status_code == 200
-        answer = client.get(url)
+        answer = await client.get(path)
         assert answer.headers["content-disposition"] == f'attachment; filename="mingcha-{id}.zip"'
         assert "1 of 1 recomputed" in verify_pack(io.BytesIO(answer.content))
-        assert client.get(url[:-2]).status_code == 404
+        assert (await client.get(path[:-2])).status_code == 404

@@ -194,8 +194,9 @@ async def test_the_printer_is_confined_before_it_reads_the_report() -> None:
         await printer.wait()
 
 
-async def test_a_printer_that_takes_too_long_raises_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.evidence.report.pdf_process.SECONDS", 0.01)
+async def test_a_printer_that_takes_too_long_raises_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    replace_program(monkeypatch, tmp_path, "import time\ntime.sleep(600)\n")
+    monkeypatch.setattr("api.evidence.report.pdf_process.SECONDS", 0.5)
     with pytest.raises(PrintingError):
         await print_pdf(*a_report())
 
@@ -206,12 +207,16 @@ async def test_a_failing_printer_raises_an_error(monkeypatch: pytest.MonkeyPatch
         await print_pdf(*a_report())
 
 
-async def test_the_printer_does_not_inherit_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The process runs another program, which prints the names of its environment."""
-    program = tmp_path / "api" / "evidence" / "report" / "pdf_child.py"
+def replace_program(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
+    """Let the process run another program."""
+    program = folder / "api" / "evidence" / "report" / "pdf_child.py"
     program.parent.mkdir(parents=True)
-    program.write_text("import os\nprint('%PDF-', *os.environ)\n")
-    monkeypatch.setattr("api.evidence.report.pdf_process._ROOT", tmp_path)
+    program.write_text(code)
+    monkeypatch.setattr("api.evidence.report.pdf_process._ROOT", folder)
+
+
+async def test_the_printer_does_not_inherit_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    replace_program(monkeypatch, tmp_path, "import os\nprint('%PDF-', *os.environ)\n")
     monkeypatch.setenv("MINGCHA_S3_SECRET_KEY", "secret")
     names = set((await print_pdf(*a_report())).decode().split()[1:])
     assert names >= {"PATH", "PYTHONPATH"}

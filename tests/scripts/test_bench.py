@@ -1,7 +1,5 @@
 """Test that the benchmarks measure what they claim to. Their speed is not tested."""
 
-import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -9,12 +7,8 @@ import pytest
 from api.settings import Settings
 from scripts.benchmarks.day_traffic import measure_day
 from scripts.benchmarks.main import measure_likeness
-from scripts.benchmarks.phones import PhonesReport, PhonesRun
-from scripts.benchmarks.process_memory import memory_below
 from storage.mongodb.client import Mongo
 from storage.store import Store
-from tests.support.phone_sessions import PASSWORD
-from tests.support.running_product import RunningProduct
 
 
 async def test_all_planted_hashes_are_found_and_copies_are_counted(
@@ -39,19 +33,3 @@ async def test_the_traffic_of_a_day_and_of_a_first_sync_is_measured(kept: Store,
     assert day.work.requests >= 1 + 2 + 1 + 1 + 2
     assert 0 < day.work.sent_packed < day.work.sent_plain
     assert 0 < day.work.received_packed < day.work.received_plain
-
-
-def test_phones_that_come_at_once_are_timed_and_their_errors_are_counted(served: RunningProduct) -> None:
-    before = memory_below(os.getpid())
-    run = PhonesRun(served.own_address, [served.person(), "nobody"], PASSWORD, "360703-JT-1")
-    asyncio.run(run.run())
-    assert [len(step.seconds) for step in run.steps.values()] == [1, 1, 1, 1, 1]
-    report = PhonesReport(run.steps, before, memory_below(os.getpid()))
-    assert report.failures == 1
-    printed = report.text().splitlines()
-    assert printed[1].split()[:5] == ["sign", "in", "1", "0", "1"]
-    assert printed[2].split() == ["1", "BAD_CREDENTIALS"]
-    [line] = [line.split() for line in printed if line.startswith("api.server.serve")]
-    before_mib, highest, after = (int(figure) for figure in line[1:])
-    assert 50 < before_mib <= highest
-    assert 50 < after <= highest

@@ -9,8 +9,6 @@ from xdist.scheduler import LoadScopeScheduling
 
 LONGEST = ("tests/phone/", "tests/kit/", "tests/scripts/", "tests/server/", "tests/evidence/", "tests/formats/")
 """Folders with long tests. They start first, so that no worker is alone with one in the end."""
-SERVED = {"tests/evidence/test_pack_download.py": "phones 1", "tests/scripts/test_bench.py": "phones 1"}
-"""Files outside the phone's folder that use the running product for phones."""
 
 
 def unit_of(test: str) -> str:
@@ -18,7 +16,7 @@ def unit_of(test: str) -> str:
     file = test.partition("::")[0]
     if file.startswith("tests/phone/"):
         return "phones 1" if file < "tests/phone/test_k" else "phones 2"
-    return "kit" if file.startswith("tests/kit/") else SERVED.get(file, file)
+    return "kit" if file.startswith("tests/kit/") else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
