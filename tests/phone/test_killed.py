@@ -12,8 +12,8 @@ from tests.support.running_product import RunningProduct
 KILLED = -9
 
 
-def take(terminal: Terminal, folder: Path, round: int, large: int = 6 * MIB) -> None:
-    """Take a small photo and one that is uploaded in parts."""
+def take(terminal: Terminal, folder: Path, round: int, large: int) -> None:
+    """Take a small photo and one that is uploaded in parts, of which the first is up to 5 MiB."""
     terminal.do("take", photo(folder, f"{round}.jpg"), photo(folder, f"{round}-large.jpg", large))
 
 
@@ -64,7 +64,7 @@ def test_a_kill_on_any_request_loses_and_doubles_nothing(
     number, killed = 0, True
     while killed:
         number += 1
-        take(terminal, tmp_path, number)
+        take(terminal, tmp_path, number, 6 * MIB if side == "objects" else 100 * KIB)
         network.choose_fault = nth(number, fault)
         killed = terminal.run("send", "--at-once", "1") == KILLED
         network.choose_fault = lambda _: NetworkFault.PASS
@@ -79,8 +79,8 @@ def test_repeated_kills_lose_and_double_nothing(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     """The kills come at fixed times while several uploads run, so bytes that were on their way may be sent again."""
-    for round in range(8):
-        take(terminal, tmp_path, round)
+    for round in range(6):
+        take(terminal, tmp_path, round, 6 * MIB)
     ends = [terminal.run("send", dies_after=tenths / 10) for tenths in range(1, 10)]
     assert ends.count(KILLED) > 3
     all_arrived(terminal, served, inspector)
