@@ -6,6 +6,7 @@ from strawberry.types.base import get_object_definition
 
 from api.graphql.endpoint import Schema
 from api.graphql.execution.executor import executor_class
+from api.graphql.input_conversions import convert_inputs_directly
 from api.graphql.query_limits import limit_extensions
 from api.server.areas import PRODUCT
 from api.settings import Settings
@@ -30,7 +31,7 @@ def build_schema(settings: Settings) -> Schema:
     them.
     """
     config = StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not settings.introspection)
-    return Schema(
+    schema = Schema(
         Query,
         Mutation,
         Subscription,
@@ -38,6 +39,8 @@ def build_schema(settings: Settings) -> Schema:
         execution_context_class=executor_class(settings),
         config=config,
     )
+    convert_inputs_directly(schema)
+    return schema
 
 
 def print_sdl(schema: Schema) -> str:
