@@ -5,9 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
+import pip
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -55,6 +57,14 @@ class Clone:
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         for name in ("requirements.txt", "requirements-dev.txt"):
             (self.root / "scripts" / name).write_text(f"tiny=={version} --hash=sha256:{digest}\n")
+
+    def made_before(self) -> None:
+        """Make .venv without packages of the lock. It gets a copy of this Python's pip, because installing takes long."""
+        made = self.root / ".venv"
+        venv.create(made, symlinks=True)
+        [packages] = made.glob("lib/python*/site-packages")
+        for found in Path(pip.__file__).parents[1].glob("pip*"):
+            shutil.copytree(found, packages / found.name)
 
     def setup(self, *arguments: str) -> subprocess.Popen[str]:
         command = ["sh", str(self.root / "scripts" / "setup"), *arguments]
@@ -133,9 +143,11 @@ def test_a_python_without_venv_is_reported(clone: Clone) -> None:
 
 def test_an_unreachable_index_is_reported_and_the_next_run_succeeds(clone: Clone) -> None:
     clone.real_python()
+    clone.made_before()
     clone.lock("1.0")
     reachable = dict(clone.environment)
     del clone.environment["PIP_NO_INDEX"], clone.environment["PIP_FIND_LINKS"]
+    clone.environment["PIP_RETRIES"] = "0"
     clone.environment["PIP_INDEX_URL"] = "http://127.0.0.1:9/simple"  # the discard port: nobody listens
     said = clone.refused()
     assert said.splitlines()[-1] == (
@@ -148,6 +160,7 @@ def test_an_unreachable_index_is_reported_and_the_next_run_succeeds(clone: Clone
 
 def test_a_package_with_another_hash_than_the_lock_is_refused(clone: Clone) -> None:
     clone.real_python()
+    clone.made_before()
     clone.lock("1.0")
     (clone.index / "tiny-1.0-py3-none-any.whl").write_bytes(b"something else")
     assert "is not the one that was locked" in clone.refused()
