@@ -12,7 +12,8 @@ from schema.checks.flag_messages import FlagCode
 from schema.checks.flags import CheckFinding
 from schema.checks.thresholds import MEASURES, Measure, ThresholdKind, ThresholdLimits
 from schema.fieldwork.observations import Method
-from schema.geography.positions import GeoPoint, metres_between
+from schema.geography.distances import metres_between
+from schema.geography.positions import GeoPoint
 from schema.media.media_facts import MediaFacts
 from schema.media.shown_times import FIX_LATER
 from schema.organisation.outlines import Polygon, metres_outside

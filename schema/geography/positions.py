@@ -11,8 +11,8 @@ from schema.core.refusals import Refusal, RefusalCode
 from schema.core.times import to_millis
 from schema.geography import datums
 from schema.geography.china_outline import in_china
+from schema.geography.distances import metres_between
 
-EARTH_RADIUS_METRES = 6_378_100
 NULL_ISLAND_METRES = 3_000
 """Radius of the circle around latitude 0, longitude 0 in which a position is not used.
 
@@ -170,18 +170,6 @@ def validate_near(near: NearInput) -> NearInput:
             field="near",
         )
     return near
-
-
-def metres_between(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Return the distance in metres between two places, each given as (latitude, longitude) in WGS-84.
-
-    The distance is measured on a sphere. It differs from the distance on the ellipsoid by at most 0.7 %. MongoDB uses
-    the same sphere for `near`, so both agree.
-    """
-    north, south = math.radians(one[0]), math.radians(other[0])
-    across = math.sin((south - north) / 2) ** 2
-    along = math.cos(north) * math.cos(south) * math.sin(math.radians(other[1] - one[1]) / 2) ** 2
-    return 2 * EARTH_RADIUS_METRES * math.asin(math.sqrt(min(1.0, across + along)))
 
 
 def _problem(sent: GeoPointInput) -> PositionProblem | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from schema.geography.positions import EARTH_RADIUS_METRES
+from schema.geography.distances import EARTH_RADIUS_METRES
 
 Vertex = tuple[float, float]
 Ring = tuple[Vertex, ...]

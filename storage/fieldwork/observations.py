@@ -9,7 +9,7 @@ from typing import Any
 
 from schema.core.pagination import Page
 from schema.fieldwork.observations import Observation, ObservationRevision
-from schema.geography.positions import EARTH_RADIUS_METRES
+from schema.geography.distances import EARTH_RADIUS_METRES
 from storage.checks import queue
 from storage.checks.observation_records import SHORT, observation_records
 from storage.mongodb import keyset_pagination

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from schema.core.refusals import Refusal
 from schema.geography import china_outline, datums
 from schema.geography.datums import Place
+from schema.geography.distances import metres_between
 from schema.geography.positions import (
     Datum,
     GeoPointInput,
     NearInput,
     PositionProblem,
     locate,
-    metres_between,
     validate_near,
 )
 

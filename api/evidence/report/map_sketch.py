@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schema.geography.positions import metres_between
+from schema.geography.distances import metres_between
 
 WIDTH, HEIGHT = 170.0, 95.0
 """Size of the sketch in millimetres."""

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from api.connections import open_store
 from api.settings import Settings
-from schema.geography.positions import EARTH_RADIUS_METRES
+from schema.geography.distances import EARTH_RADIUS_METRES
 from schema.organisation.units import range_end
 from storage.mongodb.client import DESCENDING, Document, Mongo
 from storage.mongodb.driver_calls import await_if_needed
