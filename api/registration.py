@@ -7,7 +7,7 @@ modules. `api.server.areas` merges all areas.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
-from api.graphql.loaders import Loader, Relation
+from api.graphql.loaders import Loader, ReadLoader, Relation
 from api.graphql.nodes import RecordKind
 from api.jobs.job import Job, Queue
 from schema.access.permissions import Permit, Row, compose
@@ -24,7 +24,7 @@ class Registration:
     mutations: tuple[type, ...] = ()
     subscriptions: tuple[type, ...] = ()
     kinds: tuple[RecordKind, ...] = ()
-    loaders: tuple[Loader, ...] = ()
+    loaders: tuple[Loader | ReadLoader, ...] = ()
     jobs: tuple[Job | Queue, ...] = ()
     permits: tuple[Row, ...] = ()
 
@@ -43,7 +43,7 @@ def merge(registrations: Iterable[Registration]) -> Registration:
 class Registry:
     """Lookup tables of a registration: loaders by relation, record kinds by id prefix, permits by `Type.field`."""
 
-    loaders: Mapping[Relation, Loader]
+    loaders: Mapping[Relation, Loader | ReadLoader]
     kinds: Mapping[str, RecordKind]
     permits: Mapping[str, Permit]
 

@@ -18,6 +18,7 @@ from schema.organisation.units import Unit
 from storage.access import visibility
 from storage.access.visibility import colleagues
 from storage.accounts.users import keyset_of
+from storage.mongodb.combined_reads import Read
 
 
 @strawberry.type
@@ -64,8 +65,8 @@ class UserQueries:
         )
 
 
-async def _visible_people(context: Context, ids: list[str]) -> list[User]:
-    return await context.store.users.many(ids, visibility.people(context.actor))
+def _visible_people(context: Context, ids: list[str]) -> Read[list[User]]:
+    return context.store.users.read_many(ids, visibility.people(context.actor))
 
 
 REGISTRATION = Registration(

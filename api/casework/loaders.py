@@ -1,37 +1,69 @@
 """Load cases, their assignments and the follow-ups of observations."""
 
+from collections.abc import Sequence
+
 from api.graphql.context import Context
-from api.graphql.loaders import Loader, by_id, group_by_key
+from api.graphql.loaders import Loader, LoaderRead, ReadLoader, by_id, group_by_key
+from api.graphql.viewer_filters import GRANTED
 from schema.access.viewers import Role
 from schema.casework.assignments import Assignment
 from schema.casework.cases import Case, FollowUp
 from schema.fieldwork.observations import Observation
 from storage.access import visibility
+from storage.mongodb.combined_reads import Read
 from storage.mongodb.filters import NOTHING, any_of
 
 MAX_RELATED = 21
 """Number of cases to load per unit or point: up to 20 related cases, and the case itself."""
 
 
-async def _cases(context: Context, ids: list[str]) -> list[Case]:
-    return await context.store.cases.many(ids, await context.visible.cases())
+def _granted_cases(context: Context, user_ids: list[str]) -> LoaderRead:
+    async def arrange(*granted: list[str]) -> Sequence[list[str]]:
+        return granted
+
+    return LoaderRead([context.store.assignments.read_granted_cases(id) for id in user_ids], arrange)
 
 
-async def _assignments(context: Context, ids: list[str]) -> list[Assignment]:
+def _cases_in_scope(context: Context, ids: list[str]) -> Read[list[Case]] | None:
+    in_scope = visibility.cases(context.actor, ())
+    return None if in_scope is NOTHING else context.store.cases.read_many(ids, in_scope)
+
+
+async def _granted(context: Context, ids: list[str]) -> list[Case]:
+    granted = set(await context.visible.granted_cases()).intersection(ids)
+    return await context.store.cases.many(sorted(granted)) if granted else []
+
+
+def _assignments_in_scope(context: Context, ids: list[str]) -> Read[list[Assignment]]:
+    return context.store.assignments.read_many(ids, visibility.assignments(context.actor, ()))
+
+
+async def _assignments_of_granted(context: Context, ids: list[str]) -> list[Assignment]:
+    if not await context.visible.granted_cases():
+        return []
     return await context.store.assignments.many(ids, await context.visible.assignments())
 
 
-async def _assignments_of_cases(context: Context, cases: list[Case]) -> list[list[Assignment]]:
-    """Return, for each case, the assignments that the viewer may see.
+def _assignments_of_cases(context: Context, cases: list[Case]) -> LoaderRead:
+    """Read, for each case, the assignments that the viewer may see.
 
-    A viewer with the case in scope sees all of its assignments, also those that an office above has given.
+    A viewer with the case in scope sees all of its assignments, also those that an office above has given. If all cases
+    are in scope, the granted cases add nothing.
     """
     case_ids = [str(case.id) for case in cases]
     sees_cases = context.actor.has(Role.SUPERVISOR, Role.OFFICER)
     in_scope = [str(case.id) for case in cases if sees_cases and context.actor.covers(case.office_path)]
-    visible = any_of(await context.visible.assignments(), {"case_id": {"$in": in_scope}} if in_scope else NOTHING)
-    assignments = await context.store.assignments.of_cases(case_ids, visible)
-    return group_by_key(case_ids, ((assignment.case_id, assignment) for assignment in assignments))
+
+    async def arrange(found: Sequence[Assignment] | None = None) -> list[list[Assignment]]:
+        if found is None:
+            granted = await context.visible.assignments()
+            visible = any_of(granted, {"case_id": {"$in": in_scope}} if in_scope else NOTHING)
+            found = await context.store.assignments.of_cases(case_ids, visible)
+        assignments = sorted(found, key=lambda assignment: assignment.offered_at)
+        return group_by_key(case_ids, ((assignment.case_id, assignment) for assignment in assignments))
+
+    is_all = len(in_scope) == len(case_ids)
+    return LoaderRead([context.store.assignments.read_of_cases(case_ids)] if is_all else [], arrange)
 
 
 async def _related_cases(context: Context, subjects: list[tuple[str | None, str | None]]) -> list[list[Case]]:
@@ -66,9 +98,10 @@ async def _follow_ups(context: Context, observations: list[Observation]) -> list
 
 
 LOADERS = (
-    by_id(Case, _cases),
-    by_id(Assignment, _assignments),
-    Loader(Assignment, ("case",), _assignments_of_cases),
+    ReadLoader(GRANTED, ("assignee",), _granted_cases),
+    by_id(Case, _cases_in_scope, _granted),
+    by_id(Assignment, _assignments_in_scope, _assignments_of_granted),
+    ReadLoader(Assignment, ("case",), _assignments_of_cases),
     Loader(Case, ("monitoring_point", "unit"), _related_cases),
     Loader(FollowUp, ("observation",), _follow_ups),
 )

@@ -102,7 +102,7 @@ class Context:
 
     @cached_property
     def visible(self) -> ViewerFilters:
-        return ViewerFilters(self.store, self.actor)
+        return ViewerFilters(self.load, self.actor)
 
     @property
     def actor(self) -> Viewer:

@@ -1,12 +1,21 @@
 """Return lists in pages."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from api.graphql.context import Context
 from schema.core.pagination import Connection, Page
 
+S = TypeVar("S")
 T = TypeVar("T")
+
+
+async def in_turn(first: Awaitable[S], second: Awaitable[T]) -> tuple[S, T]:
+    """Await both at once, so that their loads are one command. If both fail, raise the error of `first`."""
+    one, two = asyncio.ensure_future(first), asyncio.ensure_future(second)
+    await asyncio.gather(one, two, return_exceptions=True)
+    return one.result(), two.result()
 
 
 async def paged(

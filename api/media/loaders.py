@@ -81,6 +81,6 @@ class _Rendition:
 
 
 LOADERS = (
-    by_id(Media, lambda context, ids: context.store.media.many(ids)),
+    by_id(Media, lambda context, ids: context.store.media.read_many(ids)),
     Loader(Link, ("media", "rendition"), _sign_links),
 )

@@ -55,6 +55,6 @@ async def _find(context: Context, id: str) -> MonitoringPoint | None:
 REGISTRATION = Registration(
     queries=(MonitoringPointQueries,),
     kinds=(RecordKind("pnt", _find, "Query.monitoringPoints", Pull(ChangeKind.MONITORING_POINT, _visible_points)),),
-    loaders=(by_id(MonitoringPoint, lambda context, ids: context.store.monitoring_points.many(ids)),),
+    loaders=(by_id(MonitoringPoint, lambda context, ids: context.store.monitoring_points.read_many(ids)),),
     permits=monitoring_points.PERMITS,
 )

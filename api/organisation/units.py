@@ -71,6 +71,6 @@ async def _find(context: Context, id: str) -> Unit | None:
 REGISTRATION = Registration(
     queries=(UnitQueries,),
     kinds=(RecordKind("unt", _find, "Query.units", Pull(ChangeKind.UNIT, _visible_units)),),
-    loaders=(by_id(Unit, lambda context, ids: context.store.units.many(ids)),),
+    loaders=(by_id(Unit, lambda context, ids: context.store.units.read_many(ids)),),
     permits=units.PERMITS,
 )

@@ -17,6 +17,7 @@ from storage.mongodb import keyset_pagination
 from storage.mongodb.certain_reads import find_one_for_certain
 from storage.mongodb.client import ASCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.combined_reads import Read
 from storage.mongodb.filters import all_of
 from storage.mongodb.records import Records
 
@@ -64,6 +65,10 @@ class Users:
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[User]:
         """Return the users with these ids that match `visible`, in any order."""
         return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+
+    def read_many(self, ids: Sequence[str], visible: Filter | None = None) -> Read[list[User]]:
+        """Return what `many` does as a read that can run together with others."""
+        return self._records.read(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def named(self, user_names: Sequence[str]) -> list[User]:
         """Return the users with these user names. The names must be normalized."""

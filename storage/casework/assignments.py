@@ -14,15 +14,19 @@ from storage.casework.standing import Acting, StandingLostError
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.combined_reads import Read
 from storage.mongodb.filters import all_of
 from storage.mongodb.keyset_pagination import time_and_id
 from storage.mongodb.records import Records
 
 SORT: Sort = (("offered_at", DESCENDING), ("_id", DESCENDING))
+BY_OFFER: Sort = (("offered_at", ASCENDING),)
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("assignee_id", ASCENDING), *SORT), {}),
     ((("office_path", ASCENDING), *SORT), {}),
     ((("case_id", ASCENDING), ("offered_at", ASCENDING)), {}),
+    # Covers `select_granted_cases`.
+    ((("assignee_id", ASCENDING), ("state", ASCENDING), ("case_id", ASCENDING)), {}),
     ((("note_edits.id", ASCENDING),), {"partialFilterExpression": {"note_edits.id": {"$exists": True}}}),
 ]
 ON_OFFER = {CaseState.ACCEPTED: CaseState.ASSIGNED, CaseState.REOPENED: CaseState.ASSIGNED}
@@ -114,10 +118,18 @@ class Assignments:
         """Return the assignments that exist and match `visible`, in any order."""
         return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
+    def read_many(self, ids: Sequence[str], visible: Filter) -> Read[list[Assignment]]:
+        """Return what `many` does as a read that can run together with others."""
+        return self._records.read(all_of({"_id": {"$in": list(ids)}}, visible))
+
     async def of_cases(self, case_ids: Sequence[str], visible: Filter) -> list[Assignment]:
         """Return the assignments of the cases that match `visible`, oldest first."""
         of_cases: Filter = {"case_id": {"$in": list(case_ids)}}
-        return await self._records.find(all_of(of_cases, visible), sort=[("offered_at", ASCENDING)])
+        return await self._records.find(all_of(of_cases, visible), sort=BY_OFFER)
+
+    def read_of_cases(self, case_ids: Sequence[str]) -> Read[list[Assignment]]:
+        """Return a read of all assignments of the cases."""
+        return self._records.read({"case_id": {"$in": list(case_ids)}}, sort=BY_OFFER)
 
     async def by_edit(self, edit_ids: Sequence[str], visible: Filter) -> dict[str, Assignment]:
         """Return the assignments that contain these edits, as a dict from edit id to assignment."""
@@ -141,11 +153,10 @@ class Assignments:
         )
         return from_document(Assignment, changed) if changed else None
 
-    async def granted_cases(self, user_id: str) -> list[str]:
-        """Return the ids of the cases that an assignment opens to the person."""
+    def read_granted_cases(self, user_id: str) -> Read[list[str]]:
+        """Return a read of the ids of the cases that an assignment opens to the person."""
         opening: Filter = {"assignee_id": user_id, "case_id": {"$ne": None}, **OPENS_CASE}
-        documents = await self._assignments.find(opening, projection={"case_id": 1})
-        return sorted({document["case_id"] for document in documents})
+        return self._records.read_values("case_id", opening)
 
     async def page(self, filter: Filter, page: Page) -> list[Assignment]:
         """Return a page of assignments, sorted by time of offer, newest first."""

@@ -16,6 +16,7 @@ from storage.fieldwork.observations import Observations
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.combined_reads import Read
 from storage.mongodb.filters import NOTHING, all_of
 from storage.mongodb.keyset_pagination import time_and_id
 from storage.mongodb.records import Records
@@ -76,6 +77,10 @@ class Cases:
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Case]:
         """Return the cases that exist and match `visible`, in any order."""
         return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+
+    def read_many(self, ids: Sequence[str], visible: Filter) -> Read[list[Case]]:
+        """Return what `many` does as a read that can run together with others."""
+        return self._records.read(all_of({"_id": {"$in": list(ids)}}, visible))
 
     async def about(
         self, unit_ids: Sequence[str], point_ids: Sequence[str], in_scope: Filter, granted: Sequence[str], most: int

@@ -20,6 +20,7 @@ from storage.mongodb.filters import all_of
 from storage.mongodb.keyset_pagination import time_and_id
 
 SORT: Sort = (("received_at", DESCENDING), ("_id", DESCENDING))
+OLDEST: Sort = (("received_at", ASCENDING),)
 SHOWN = "shown_at"
 """Field that stores the shown time for filters.
 
@@ -62,9 +63,9 @@ class Observations:
         filter = all_of({"_id": {"$in": list(ids)}}, visible or {})
         return await self._records.find(filter, projection=SHORT)
 
-    def read_many(self, ids: Sequence[str]) -> Read[list[Observation]]:
+    def read_many(self, ids: Sequence[str], visible: Filter | None = None) -> Read[list[Observation]]:
         """Return what `many` does as a read that can run together with others."""
-        return self._records.read({"_id": {"$in": list(ids)}}, projection=SHORT)
+        return self._records.read(all_of({"_id": {"$in": list(ids)}}, visible or {}), projection=SHORT)
 
     async def whole(self, id: str, visible: Filter | None = None) -> Observation | None:
         """Return the observation with all its revisions, or None if it does not exist or does not match `visible`."""
@@ -98,8 +99,15 @@ class Observations:
 
     async def of_cases(self, case_ids: Sequence[str], visible: Filter, most: int) -> list[Observation]:
         """Return up to `most` observations that are linked to any of the cases and match `visible`, oldest first."""
-        filter, sort = all_of({"case_ids": {"$in": list(case_ids)}}, visible), [("received_at", ASCENDING)]
-        return await self._records.find(filter, sort=sort, limit=most, projection=SHORT)
+        return await self._records.find(_of_cases(case_ids, visible), sort=OLDEST, limit=most, projection=SHORT)
+
+    def read_of_cases(self, case_ids: Sequence[str], visible: Filter, most: int) -> Read[list[Observation]]:
+        """Return what `of_cases` does as a read that can run together with others."""
+        return self._records.read(_of_cases(case_ids, visible), sort=OLDEST, limit=most, projection=SHORT)
+
+    def read_other_of_cases(self, case_ids: Sequence[str], visible: Filter) -> Read[list[str]]:
+        """Return a read of the id of one observation of the cases that does not match `visible`, if there is one."""
+        return self._records.read_ids(_of_cases(case_ids, {"$nor": [visible]}), limit=1)
 
     async def page(self, filter: Filter, page: Page) -> list[Observation]:
         """Return a page of observations by time of receipt, newest first. New observations never shift a page."""
@@ -211,6 +219,10 @@ class Observations:
 
 def keyset_of(observation: Observation) -> tuple[str, str]:
     return observation.received_at.isoformat(), observation.id
+
+
+def _of_cases(case_ids: Sequence[str], visible: Filter) -> Filter:
+    return all_of({"case_ids": {"$in": list(case_ids)}}, visible)
 
 
 def near(latitude: float, longitude: float, radius_metres: float) -> Filter:

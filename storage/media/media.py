@@ -94,6 +94,10 @@ class MediaRecords:
     async def many(self, ids: Sequence[str]) -> list[Media]:
         return await self._records.find({"_id": {"$in": list(ids)}})
 
+    def read_many(self, ids: Sequence[str]) -> Read[list[Media]]:
+        """Return what `many` does as a read that can run together with others."""
+        return self._records.read({"_id": {"$in": list(ids)}})
+
     async def confirm(self, id: str, now: datetime) -> Media | None:
         """Mark a medium in state EXPECTED or REJECTED as UPLOADED, because its bytes are in the object store.
 

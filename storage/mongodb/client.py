@@ -37,6 +37,7 @@ UNKNOWN_RESULT = "UnknownTransactionCommitResult"
 TRANSIENT = ("TransientTransactionError", UNKNOWN_RESULT)
 COMMIT_SECONDS = 20.0
 INDEX_SECONDS = 6 * 3600.0
+BATCH = 10_000  # documents in one reply. With the server's default of 101, an aggregation of more takes two commands.
 
 
 @contextlib.contextmanager
@@ -96,10 +97,8 @@ class Collection:
         projection: Projection = None,
         session: Session = None,
     ) -> list[Document]:
-        shown = {"sort": sort, "limit": limit, "batch_size": 10_000}
-        return await self._read(
-            session, lambda reader: _fetch(self._raw.find(filter, projection, session=reader, **shown))
-        )
+        shown = {"filter": filter, "projection": projection, "sort": sort, "limit": limit, "batch_size": BATCH}
+        return await self._read(session, lambda reader: _fetch(self._raw.find(session=reader, **shown)))
 
     async def find_one(
         self, filter: Filter, *, sort: Sort | None = None, projection: Projection = None, session: Session = None
@@ -174,7 +173,8 @@ class Collection:
             return int(result.deleted_count)
 
     async def aggregate(self, pipeline: Sequence[Document], *, session: Session = None) -> list[Document]:
-        return await self._read(session, lambda reader: _fetch(self._raw.aggregate(list(pipeline), session=reader)))
+        shown = {"pipeline": list(pipeline), "batchSize": BATCH}
+        return await self._read(session, lambda reader: _fetch(self._raw.aggregate(session=reader, **shown)))
 
     async def distinct(self, field: str, filter: Filter) -> list[Any]:
         """Return the different values of the field in all matching documents, in no order."""

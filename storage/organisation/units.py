@@ -30,6 +30,10 @@ class Units:
         """Return the units with these ids that match `visible`, in any order."""
         return await self._records.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
+    def read_many(self, ids: Sequence[str], visible: Filter | None = None) -> Read[list[Unit]]:
+        """Return what `many` does as a read that can run together with others."""
+        return self._records.read(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+
     async def named(self, names: Sequence[str]) -> list[Unit]:
         """Return the units with any of these ids, codes or former codes.
 

@@ -76,3 +76,15 @@ async def test_the_unit_of_a_record_is_named_outside_ones_scope_too(world: World
     asked = "query($case: ID!, $unit: ID!) { case(id: $case) { unit { code name } } unit(id: $unit) { code } }"
     found = await world.ask("neighbour_supervisor", asked, case=case["id"], unit=unit.id)
     assert found == {"case": {"unit": {"code": unit.code, "name": unit.name}}, "unit": None}
+
+
+async def test_evidence_is_read_through_another_case_that_is_given(world: World) -> None:
+    case, evidence = await linked_by_the_city(world)
+    own = case["observations"][0]["id"]
+    other = await world.open_case("city_officer", evidence)
+    await assign_case(world, "supervisor", other["id"], by="city_officer")
+    for name, expected in (("officer", {own}), ("supervisor", {own, evidence})):
+        found = (await world.ask(name, CASE, id=case["id"]))["case"]
+        assert {each["id"] for each in found["observations"]} == expected, name
+        seen = (await world.ask(name, OBSERVATION, id=evidence))["observation"]
+        assert (seen is not None) == (evidence in expected), name

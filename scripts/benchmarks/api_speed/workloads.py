@@ -87,7 +87,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Workload:
-    """A workload. Every right reply contains `proof`. `collection` names the records that it lists, if it lists some."""
+    """A workload. Every right reply contains `proof`. `collection` names the records that it lists by one read."""
 
     name: str
     title: str
@@ -101,7 +101,7 @@ def build_workloads(dataset: Dataset, cursors: Mapping[str, str]) -> list[Worklo
     with_link = CASE_GRAPH % "link(rendition: SMALL) { url expiresAt }"
     return [
         Workload("W1", "submit 1 observation with 2 media", _submissions(dataset), '"outcome":"ACCEPTED"'),
-        Workload("W2", "case graph", _graphs(dataset, CASE_GRAPH % ""), '{"data":{"case":{"id"', "observations"),
+        Workload("W2", "case graph", _graphs(dataset, CASE_GRAPH % ""), '{"data":{"case":{"id"'),
         Workload("W2link", "case graph with thumbnails' links", _graphs(dataset, with_link), '"link":{"url"'),
         Workload("W3", "newest 50 of a unit's subtree", _unit_lists(), '"unit":{"id"', "observations"),
         Workload("W4", "newest 20 within 2 km", _circles(), '"position":{"latitude"', "observations"),
