@@ -8,6 +8,7 @@ from typing import Any
 
 from mobile_contract.kit.http_client import Answer, HttpClient
 from mobile_contract.kit.results import BrokenClauseError, NotTriedError, require
+from mobile_contract.kit.shapes import root_of
 from mobile_contract.phone.ids import new_id
 
 DEVICE_NAME = "conformance kit 一致性检查"
@@ -85,15 +86,19 @@ class Person:
     async def fetch_nodes(self, operation: str, most: int = 2000, first: int = 50) -> list[dict[str, Any]]:
         """Fetch all nodes of a list of the contract, page by page."""
         nodes: list[dict[str, Any]] = []
-        after = None
+        after: str | None = None
+        page = f"{operation} {root_of(operation)}.pageInfo"
         while len(nodes) < most:
-            value = await self.ask(operation, {"first": first, "after": after})
+            answer = await self.send(operation, {"first": first, "after": after})
+            require(not (after and answer.errors), f"{page}.endCursor", "a cursor that goes on", answer.errors)
+            value = answer.root
             nodes += [edge["node"] for edge in value["edges"]]
             is_last = not value["pageInfo"]["hasNextPage"]
-            require(value["edges"] or is_last, operation, "records on a page before the last", "a page without any")
-            after = value["pageInfo"]["endCursor"]
+            require(value["edges"] or is_last, f"{page}.hasNextPage", "false after the last record", "an empty page")
+            before, after = after, value["pageInfo"]["endCursor"]
             if is_last:
                 break
+            require(after and after != before, f"{page}.endCursor", "a cursor that goes on", after)
         return nodes
 
     async def find_reports(self, *ids: str) -> list[dict[str, Any]]:

@@ -77,7 +77,7 @@ async def _run_clause(party: Party, clause: Clause, *, signs_in: bool) -> tuple[
         seen = await clause.check(party)
         require_shapes(party.server.misshapen)
     except BrokenClauseError as broken:
-        return ClauseVerdict.BROKEN, str(broken)
+        return ClauseVerdict.BROKEN, " | ".join([str(broken), *dict.fromkeys(party.server.misshapen)])
     except NotTriedError as reason:
         return ClauseVerdict.NOT_RUN, str(reason)
     except httpx.TimeoutException as error:

@@ -46,6 +46,13 @@ def operation_of(name: str) -> OperationDefinitionNode:
     return operation
 
 
+def root_of(name: str) -> str:
+    """Return the answer's key of the operation's first root field."""
+    field = operation_of(name).selection_set.selections[0]
+    assert isinstance(field, FieldNode)  # noqa: S101
+    return field.alias.value if field.alias else field.name.value
+
+
 def find_misshapen(name: str, data: dict[str, Any], variables: dict[str, Any]) -> list[str]:
     """Return the fields that are missing, superfluous or of another type than the contract says.
 

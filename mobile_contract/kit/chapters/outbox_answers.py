@@ -21,8 +21,8 @@ ANSWERS, EDITS = "answerAssignments.results", "editAssignmentNotes.results"
 )
 async def check_answer_results(party: Party) -> str:
     compared = Comparison()
-    first, second, third = [await assign_case(party) for _ in range(3)]
-    await _check_answers(party, compared, first, second)
+    first, second, third, fourth = [await assign_case(party) for _ in range(4)]
+    await _check_answers(party, compared, first, second, fourth)
     await _check_edits(party, compared, second)
     accepted = await party.user.ask("AcceptAssignment", {"input": {"id": third.assignment_id}})
     compared.same("AcceptAssignment", "acceptAssignment.assignment", _steps(third, "ACCEPTED"), accepted["assignment"])
@@ -32,29 +32,28 @@ async def check_answer_results(party: Party) -> str:
     return f"{compared.report()} fields of the results of answers and edits were those of their items."
 
 
-async def _check_answers(party: Party, compared: Comparison, first: AssignedCase, second: AssignedCase) -> None:
+async def _check_answers(party: Party, compared: Comparison, *given: AssignedCase) -> None:
+    first, second, third = given
     early = [new_answer(new_id("asg")) for _ in range(2)]
     finish = new_answer(first.assignment_id) | {"kind": "FINISH", "result": TITLE}
-    bad = new_answer(first.assignment_id) | {"kind": "FINISH"}
-    asked = [new_answer(first.assignment_id), early[0], bad]
-    own = await _send(party.user, "AnswerAssignments", "answers", asked)
-    refused = refusal("BAD_INPUT", "FIX_AND_RESEND", "answers.2.result")
+    bad = [new_answer(first.assignment_id) | {"kind": "FINISH"} for _ in range(4)]
     held = {"outcome": "HELD", "assignment": None, "refusal": None}
+    asked = [new_answer(first.assignment_id), new_answer(third.assignment_id), early[0], *bad[:2]]
+    own = await _send(party.user, "AnswerAssignments", "answers", asked)
     expected = [
         _settled(asked[0], _steps(first, "ACCEPTED") | {"result": None}),
+        _settled(asked[1], _steps(third, "ACCEPTED") | {"result": None}),
         {"id": early[0]["id"]} | held,
-        {"id": bad["id"], "outcome": "REFUSED", "assignment": None, "refusal": refused},
+        *(_refused(asked[at], _bad_input(f"answers.{at}.result")) for at in (3, 4)),
     ]
     compared.same("AnswerAssignments", ANSWERS, expected, own)
-    bad = bad | {"id": new_id("ans")}
-    asked = [finish, new_answer(second.assignment_id), early[1], bad]
+    asked = [finish, new_answer(second.assignment_id), early[1], *bad[2:]]
     together = await _send(party.user, "Sync", "answers", asked)
-    refused = refusal("BAD_INPUT", "FIX_AND_RESEND", "answers.3.result")
     expected = [
         _settled(finish, _steps(first, "FINISHED") | {"result": TITLE}),
         _settled(asked[1], _steps(second, "ACCEPTED") | {"result": None}),
         {"id": early[1]["id"]} | held,
-        {"id": bad["id"], "outcome": "REFUSED", "assignment": None, "refusal": refused},
+        *(_refused(asked[at], _bad_input(f"answers.{at}.result")) for at in (3, 4)),
     ]
     compared.same("Sync", ANSWERS, expected, together)
     _compare_texts(compared, ANSWERS, own, together)
@@ -80,19 +79,18 @@ async def _check_edits(party: Party, compared: Comparison, given: AssignedCase) 
     """Edit on two devices: the edit that was made later stays, and the earlier one is kept as lost."""
     id, other = given.assignment_id, await party.user.sign_in_again()
     late, plan = _edit(id, "后", 60, 1), _edit(id, "2026-12-01", 30, 2, field="PLANNED_ON")
-    wrong = _edit(id, "下周", 40, 3, field="PLANNED_ON")
-    own = await _send(party.user, "EditAssignmentNotes", "edits", [late, plan, wrong])
-    first, both = {"id": id, "notes": [_note(late, 1)]}, {"id": id, "notes": [_note(late, 1), _note(plan, 1)]}
-    refused = refusal("BAD_INPUT", "FIX_AND_RESEND", "edits.2.value")
-    expected = [_settled(late, first), _settled(plan, both), _refused(wrong, refused)]
+    wrong = [_edit(id, "下周", 40, 3 + at % 2, field="PLANNED_ON") for at in range(4)]
+    own = await _send(party.user, "EditAssignmentNotes", "edits", [late, plan, *wrong[:2]])
+    both = [expect_note(late, 1), expect_note(plan, 1)]
+    expected = [_settled(late, {"id": id, "notes": both[:1]}), _settled(plan, {"id": id, "notes": both})]
+    expected += [_refused(wrong[at], _bad_input(f"edits.{2 + at}.value")) for at in (0, 1)]
     compared.same("EditAssignmentNotes", EDITS, expected, own)
     early, contact = _edit(id, "先", 0, 1), _edit(id, "李工", 10, 2, field="CONTACT")
-    wrong = wrong | {"id": new_id("evt"), "deviceSequence": 3}
-    together = await _send(other, "Sync", "edits", [early, contact, wrong])
-    both = {"id": id, "notes": [_note(late, 2, early), _note(plan, 1)]}
-    notes = {"id": id, "notes": [*both["notes"], _note(contact, 1)]}
-    refused = refusal("BAD_INPUT", "FIX_AND_RESEND", "edits.2.value")
-    expected = [_settled(early, both), _settled(contact, notes), _refused(wrong, refused)]
+    together = await _send(other, "Sync", "edits", [early, contact, *wrong[2:]])
+    both = [expect_note(late, 2, early), expect_note(plan, 1)]
+    notes = {"id": id, "notes": [*both, expect_note(contact, 1)]}
+    expected = [_settled(early, {"id": id, "notes": both}), _settled(contact, notes)]
+    expected += [_refused(wrong[2 + at], _bad_input(f"edits.{2 + at}.value")) for at in (0, 1)]
     compared.same("Sync", EDITS, expected, together)
     _compare_texts(compared, EDITS, own, together)
     again = await _send(party.user, "EditAssignmentNotes", "edits", [late])
@@ -135,12 +133,25 @@ def _refused(item: dict[str, Any], refused: dict[str, Any]) -> dict[str, Any]:
     return {"id": item["id"], "outcome": "REFUSED", "assignment": None, "refusal": refused}
 
 
+def _bad_input(field: str) -> dict[str, Any]:
+    return refusal("BAD_INPUT", "FIX_AND_RESEND", field)
+
+
 def _edit(id: str, value: str, seconds: int, sequence: int, **fields: Any) -> dict[str, Any]:
     at = (now() + timedelta(seconds=seconds - 600)).isoformat(timespec="milliseconds")
     return new_note_edit(id, value, editedAt=at, deviceSequence=sequence, **fields)
 
 
-def _note(edit: dict[str, Any], version: int, *lost: dict[str, Any]) -> dict[str, Any]:
+async def edit_notes(party: Party, person: Person, assignment_id: str) -> list[dict[str, Any]]:
+    """Edit two notes of an assignment, one of them on two devices. Return the notes that it must have then."""
+    plan = new_note_edit(assignment_id, "2026-12-01", field="PLANNED_ON")
+    early, late = new_note_edit(assignment_id, "先"), _edit(assignment_id, "后", 630, 2)
+    for editor, edit in ((person, plan), (await party.user.sign_in_again(), early), (person, late)):
+        await editor.ask("EditAssignmentNotes", {"input": {"edits": [edit]}})
+    return [expect_note(late, 2, early), expect_note(plan, 1)]
+
+
+def expect_note(edit: dict[str, Any], version: int, *lost: dict[str, Any]) -> dict[str, Any]:
     """Expect a note that this edit set, and that these earlier edits lost to."""
     losers = [{"id": each["id"], "value": each["value"], "editedAt": _converted(each)} for each in lost]
     told = {"field": edit["field"], "value": edit["value"], "editId": edit["id"], "editedAt": _converted(edit)}

@@ -30,13 +30,13 @@ async def check_ratings(party: Party) -> str:
     point = await _find_own_point(party, units)
     good = _rating(point, units[-1], score=61)
     graded = _rating(point, units[-2], grade=grades[0]["code"]) if grades and len(units) > 1 else None
-    bad = _rating(point, units[-1], score=101)
-    drafts = [each for each in (good, bad, graded) if each]
+    bad = [_rating(point, units[-1], score=score) for score in (101, -1)]
+    drafts = [each for each in (good, *bad, graded) if each]
     own = (await monitor.ask("SubmitRatings", {"input": {"drafts": drafts}}))["results"]
     require(len(own) == len(drafts), "SubmitRatings", f"{len(drafts)} results", own)
-    refused = refusal("BAD_INPUT", "FIX_AND_RESEND", "drafts.1.score")
+    refused = [refusal("BAD_INPUT", "FIX_AND_RESEND", f"drafts.{at}.score") for at in range(len(drafts))]
     scores = {good["id"]: 61} | ({graded["id"]: grades[0]["score"]} if graded else {})
-    expected = [_result(draft, scores.get(draft["id"]), refused) for draft in drafts]
+    expected = [_result(draft, scores.get(draft["id"]), refused[at]) for at, draft in enumerate(drafts)]
     compared.same("SubmitRatings", RESULTS, expected, own)
     variables = {"rates": True, "ratings": {"drafts": drafts}, "input": {"first": 1}}
     again = (await monitor.send("Sync", variables)).data["submitRatings"].get("results")
@@ -48,7 +48,9 @@ async def check_ratings(party: Party) -> str:
                 compared.same(one[0], f"{RESULTS}.{name}", others[name], mine[name])
     said = {"SubmitRatings": own[1]["refusal"], "Sync": again[1]["refusal"]}
     same_texts(compared, {(name, f"{RESULTS}.refusal"): texts for name, texts in said.items()})
-    listed = {node["id"]: node for node in await monitor.fetch_nodes("MyRatings", first=1)}
+    nodes, single = [await monitor.fetch_nodes("MyRatings", first=first) for first in (50, 1)]
+    compared.same("MyRatings", "ratings.edges", [node["id"] for node in nodes], [node["id"] for node in single])
+    listed = {node["id"]: node for node in nodes}
     for draft, unit, result in ((good, units[-1], own[0]), (graded, units[-2], own[-1])):
         if draft:
             rating = result["rating"] or {}

@@ -9,11 +9,12 @@ from typing import Any
 
 import httpx
 
-from mobile_contract.kit.accounts import Party, Person, new_note_edit, now
+from mobile_contract.kit.accounts import Party, Person
 from mobile_contract.kit.case_setup import AssignedCase, assign_case, assign_unit, withdraw_assignment
+from mobile_contract.kit.chapters.outbox_answers import edit_notes
 from mobile_contract.kit.chapters.push import NAMES, open_socket, open_stream, subscribe
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.comparison import Comparison, Rule, near, recent, some_text
+from mobile_contract.kit.comparison import Comparison, near, recent, some_text
 from mobile_contract.kit.results import BrokenClauseError
 
 MINUTE = timedelta(seconds=61)
@@ -83,24 +84,11 @@ async def _expect_events(party: Party, person: Person, name: str, given: Assigne
         return [{"cursor": some_text(), "case": told}]
     unit = (await party.user.fetch_nodes("Units"))[-1]
     inspection = await assign_unit(party, unit["id"])
-    late = new_note_edit(
-        given.assignment_id, editedAt=(now() + timedelta(seconds=30)).isoformat(timespec="milliseconds")
-    )
-    early = new_note_edit(given.assignment_id, "先")
-    for editor, edit in ((await party.user.sign_in_again(), early), (person, late)):
-        await editor.ask("EditAssignmentNotes", {"input": {"edits": [edit]}})
-    lost = {"id": early["id"], "value": early["value"], "editedAt": _converted(early)}
-    note = {"field": late["field"], "value": late["value"], "version": 2, "editId": late["id"], "lostEdits": [lost]}
-    notes = [note | {"editedAt": _converted(late)}]
+    notes = await edit_notes(party, person, given.assignment_id)
     records = [inspection | {"notes": []}, given.assignment | {"notes": notes}]
     return [
         {"cursor": some_text(), "assignment": each | {"offeredAt": near(each["offeredAt"], MINUTE)}} for each in records
     ]
-
-
-def _converted(edit: dict[str, Any]) -> Rule:
-    """Expect the edit's time by the server's clock, which may differ from the kit's."""
-    return near(edit["editedAt"], timedelta(minutes=5))
 
 
 async def _follow(

@@ -36,9 +36,10 @@ async def check_signed_in(party: Party) -> str:
         compared.same(
             operation, f"{root}.user.id", (other.get("user") or {}).get("id"), (answer.get("user") or {}).get("id")
         )
-    user = dict(renewed.get("user") or {})
-    shared = {name: (signed.get("user") or {}).get(name) for name in user if name != "__typename"}
-    compared.same("RefreshSession", "refreshSession.user", shared, renewed.get("user"))
+    user, first = (dict(answer.get("user") or {}) for answer in (renewed, signed))
+    known = {name: first.get(name) for name in user if name != "__typename"}
+    compared.same("RefreshSession", "refreshSession.user", known, user)
+    compared.same("SignIn", "signIn.user", user, known)
     if not compared.found:
         await _compare_office(party, compared, signed, renewed)
     return f"{compared.report()} fields of a sign-in and of its renewal said the same, and the tokens worked."

@@ -87,14 +87,14 @@ def expect_headers(body: bytes, got: Any, more: dict[str, str]) -> list[dict[str
 )
 async def check_upload_answers(party: Party) -> str:
     compared, user = Comparison(), party.user
-    small, large, stranger = [new_photo(), new_photo()], new_photo(2 * PART + 17), new_photo()
-    await announce(user, *small, large)
+    small, large, spare, stranger = [new_photo() for _ in range(4)], new_photo(2 * PART + 17), new_photo(), new_photo()
+    await announce(user, *small, large, spare)
     asked: list[dict[str, Any]] = [{"mediaId": each.id} for each in small]
     asked += [{"mediaId": large.id, "partBytes": PART}, {"mediaId": stranger.id}]
     first = (await user.ask("RequestUploads", {"input": {"media": asked}}))["results"]
     require(len(first) == len(asked), "RequestUploads", f"{len(asked)} results", first)
     missing = refusal("NOT_FOUND", "DISCARD", None)
-    parts = _slot_of(first[2]).get("parts") or []
+    parts = _slot_of(first[len(small)]).get("parts") or []
     whole: dict[str, Any] = {"mediaId": large.id, "kind": "MULTIPART", "url": None, "headers": []}
     whole["expiresAt"] = expect_expiry(parts[0].get("url")) if parts else some_text()
     expected = [_slot_result(each, expect_slot(each, got["slot"])) for each, got in zip(small, first, strict=False)]
@@ -108,8 +108,8 @@ async def check_upload_answers(party: Party) -> str:
         compared.same("RequestUploads", f"{SLOT}.slot.parts.url", *await try_put(party, last, large.body[2 * PART :]))
         await _check_arrived(party, compared, large)
     said = await _check_confirmations(party, compared, small, stranger, missing)
-    aborted = (await user.ask("AbortUploads", {"input": {"mediaIds": [large.id, stranger.id]}}))["results"]
-    told = [_confirmed(large, "EXPECTED"), _confirmed(stranger, None, missing)]
+    aborted = (await user.ask("AbortUploads", {"input": {"mediaIds": [large.id, spare.id, stranger.id]}}))["results"]
+    told = [_confirmed(large, "EXPECTED"), _confirmed(spare, "EXPECTED"), _confirmed(stranger, None, missing)]
     compared.same("AbortUploads", "abortUploads.results", told, aborted)
     said |= {("AbortUploads", "abortUploads.results.refusal"): aborted[-1]["refusal"]}
     same_texts(compared, said | {("RequestUploads", f"{SLOT}.refusal"): first[-1]["refusal"]})
@@ -128,11 +128,11 @@ async def _check_confirmations(
 ) -> dict[tuple[str, str], Any]:
     """Confirm in an operation of its own and in `Sync`. Return the refusals of the medium that nobody announced."""
     told: dict[str, list[dict[str, Any]]] = {}
-    for operation, medium in zip(("ConfirmMedia", "Sync"), small, strict=True):
-        ids: dict[str, Any] = {"mediaIds": [medium.id, stranger.id]}
+    for operation, media in (("ConfirmMedia", small[:2]), ("Sync", small[2:])):
+        ids: dict[str, Any] = {"mediaIds": [each.id for each in (*media, stranger)]}
         given = {"confirms": True, "media": ids, "input": {"first": 1}} if operation == "Sync" else {"input": ids}
         told[operation] = (await party.user.send(operation, given)).data["confirmMedia"].get("results") or []
-        expected = [_confirmed(medium, "UPLOADED"), _confirmed(stranger, None, missing)]
+        expected = [*(_confirmed(each, "UPLOADED") for each in media), _confirmed(stranger, None, missing)]
         compared.same(operation, "confirmMedia.results", expected, told[operation])
     path = "confirmMedia.results.refusal"
     return {(operation, path): results[-1]["refusal"] for operation, results in told.items() if results}
