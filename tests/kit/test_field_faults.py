@@ -32,15 +32,9 @@ def test_every_field_of_every_operation_has_a_fault() -> None:
 def test_the_kit_names_faults_in_fields(conforming: RunningProduct, request: pytest.FixtureRequest) -> None:
     """Draw some faults. `--field-faults 0` plants all of them, and takes some minutes."""
     option = request.config.getoption
-    caused = [fault for fault in all_faults() if fault.can_be_caused]
-    runs = FieldFaultRuns(conforming)
+    faults = [fault for fault in all_faults() if fault.can_be_caused]
     if count := option("--field-faults"):
-        faults = random.Random(option("--documents-seed")).sample(caused, count)  # noqa: S311  not a secret
-    else:
-        faults = caused
-        runs.name_together(faults)
-    for fault in faults:
-        if fault not in runs.named:
-            runs.name_alone(fault)
-    unnamed = [fault for fault in faults if fault not in runs.named]
-    assert [fault.name for fault in unnamed if runs.planted[fault] or fault.kind is FaultKind.ALTERED] == []
+        faults = random.Random(option("--documents-seed")).sample(faults, count)  # noqa: S311  not a secret
+    runs = FieldFaultRuns(conforming)
+    runs.name(faults)
+    assert [fault.name for fault in faults if fault not in runs.named] == []

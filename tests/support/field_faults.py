@@ -6,6 +6,7 @@ the items of a list, so that each item has another's.
 
 import enum
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -35,14 +36,29 @@ UNCAUSED = {
     "facts.motionVideo.": "a photo of the kit holds no video",
 }
 """What no kit can cause, by a part of the fault's name, with the reason."""
+NEVER_THERE = {
+    r"(?<!changes)\(Refused\)\.field": "a whole operation is refused for a field only if its cursor is wrong",
+    r"\(Refused\)\.retryAfterSeconds": "the kit does not use up the attempts of an account",
+    r"(Uploads|Media)Payload\)\.results\.refusal\.field": "a medium is refused as not found, not for a field",
+    r"acceptAssignment\(.*\.endedAt": "an assignment that is accepted has not ended",
+    r"AnswerAssignments answerAssignments\(.*\.(endedAt|result)$": "the kit ends assignments by Sync",
+    r"assignmentChanged\(.*\.(acceptedAt|endedAt|result)$": "the kit accepts and ends no assignment of a stream",
+    r"caseChanged\(.*\.(closedAt|outcome|reply)$": "the kit closes no case of a stream",
+    r"facts\.(createdAt|durationMs|isEncrypted|pageCount|rotation)": "only documents and videos have it",
+    r"facts\.(damage|motionVideo|statedL\w+|position\.(accuracyMetres|problem))$": "the kit sends no such picture",
+    r"content\.media\.rejection": "the embedded store refuses bytes that were not announced",
+    r"content\.position\.problem": "the kit sends no impossible position",
+}
+"""Values that are null in every answer that the kit causes, so that they can't be lost, as patterns of faults' names."""
+ALIKE = r"(Uploads|Media)Payload\)\.results\.refusal$"
+"""The refusals of media that nobody announced are alike, so it changes nothing to exchange them."""
 DECIDING = frozenset(
     {"cursor", "hasMore", "hasNextPage", "endCursor", "asOf", "accessToken", "refreshToken", "serverTime"}
 )
 """Fields by which the kit goes on from answer to answer."""
-RECORDS = frozenset(
-    f"({name})" for name in ("Unit", "MonitoringPoint", "CatalogueEntry", "Assignment", "Case", "Observation")
-)
-"""The types of pulled records. By their ids the kit finds them again."""
+EVENTS = ("assignmentChanged", "caseChanged")
+READ_BY_TYPE = frozenset({"signIn", "refreshSession", "sync", *EVENTS})
+"""Answers and events that the kit reads by their type."""
 Path = tuple[str, ...]
 
 
@@ -77,10 +93,11 @@ class FieldFault:
     @property
     def decides(self) -> bool:
         """Return whether the field decides how the answer is read on, so that a fault in it hides others."""
-        is_open_type = self.path[-1] == "__typename" and (len(self.path) == 2 or self.path[-2] == "record")
-        is_key = self.path[-1] == "id" and self.path[-2] in {"node", "changes", "assignment", "case", *RECORDS}
-        is_state = self.path[-2] == "media" and self.path[-1] in {"id", "state"}
-        return is_open_type or is_key or is_state or self.path[-1] in DECIDING
+        holder, name = ("", *self.path)[-2:]
+        is_open_type = name == "__typename" and (holder == "record" or holder in READ_BY_TYPE)
+        is_key = name == "id" and (holder in {"node", "changes"} or (self.path[0] in EVENTS and len(self.path) == 4))
+        is_state = self.operation == "MyReports" and holder == "media" and name in {"id", "state"}
+        return is_open_type or is_key or is_state or name in DECIDING
 
     @property
     def is_leaf(self) -> bool:
@@ -89,7 +106,9 @@ class FieldFault:
     @property
     def can_be_caused(self) -> bool:
         """Return whether the kit can make a server give such an answer."""
-        return not any(text in self.name for text in UNCAUSED)
+        patterns = [*map(re.escape, UNCAUSED)]
+        patterns += {FaultKind.LOST: [*NEVER_THERE], FaultKind.SHIFTED: [ALIKE]}.get(self.kind, [])
+        return not any(re.search(pattern, self.name) for pattern in patterns)
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ LIKES = ("inspector", "inspector2", "officer", "monitor")
 
 def run_kit(address: str, conforming: RunningProduct, *only: str, seconds: float = 20) -> list[ClauseResult]:
     """Run the kit with new users, and return its results."""
-    user, other, officer, monitor = (conforming.person(like) for like in LIKES)
+    user, other, officer, monitor = conforming.people(*LIKES)
     passwords = dict.fromkeys((user, other, officer, monitor), PASSWORD)
     return asyncio.run(examine(address, user, other, officer, monitor, passwords, select_clauses(only), seconds))
 
@@ -29,7 +29,9 @@ async def add_reference_data(world: World) -> None:
     [point] = await world.store.monitoring_points.named(["GZ-001"])
     placed = GeoPoint(latitude=25.8552, longitude=114.7114, original_latitude=25.8552, original_longitude=114.7114)
     await world.store.units.put_all([replace(window, position=placed)])
-    await world.store.monitoring_points.put_all([replace(point, position=placed, address="示范路1号")])
+    point = replace(point, position=placed, address="示范路1号")
+    another = replace(point, id=new_id("pnt"), code="GZ-009", enterprise="另一家企业")
+    await world.store.monitoring_points.put_all([point, another])
     terms = ServiceTerms(statutory_days=20, promised_days=5, documents=["身份证"], steps=["受理"], unit_id=window.id)
     service = CatalogueEntry(
         id=new_id("cat"),

@@ -122,22 +122,30 @@ class RunningProduct:
 
     def person(self, like: str = "inspector") -> str:
         """Add a person with the rights of `like` and the password `PASSWORD`, and return the user name."""
+        return self.people(like)[0]
 
-        async def admit(world: World) -> str:
-            known = await world.store.users.by_user_name(like)
-            assert known
-            name = f"{like}-{uuid.uuid4().hex[:12]}"
-            await world.store.users.put_all([replace(known, id=new_id("usr"), user_name=name, devices=())])
-            made = await world.store.users.by_user_name(name)
-            assert made
-            hashed = await world.passwords.hash(PASSWORD)
-            await world.store.users.set_password(made.id, hashed, world.context(None).now)
-            if Role.MONITOR in made.roles:
-                points = world.store.mongo.collection("monitoring_points")
-                await points.update_many({"monitor_ids": known.id}, {"$addToSet": {"monitor_ids": made.id}})
-            return name
+    def people(self, *likes: str) -> list[str]:
+        """Add a person for each of `likes`, as `person` does."""
+
+        async def admit(world: World) -> list[str]:
+            return await asyncio.gather(*(self._admit(world, like) for like in likes))
 
         return self.within(admit)
+
+    @staticmethod
+    async def _admit(world: World, like: str) -> str:
+        known = await world.store.users.by_user_name(like)
+        assert known
+        name = f"{like}-{uuid.uuid4().hex[:12]}"
+        await world.store.users.put_all([replace(known, id=new_id("usr"), user_name=name, devices=())])
+        made = await world.store.users.by_user_name(name)
+        assert made
+        hashed = await world.passwords.hash(PASSWORD)
+        await world.store.users.set_password(made.id, hashed, world.context(None).now)
+        if Role.MONITOR in made.roles:
+            points = world.store.mongo.collection("monitoring_points")
+            await points.update_many({"monitor_ids": known.id}, {"$addToSet": {"monitor_ids": made.id}})
+        return name
 
     def end_sessions(self, user: str) -> None:
         """Let the user's sessions expire. Access tokens stay valid until their own expiry."""
