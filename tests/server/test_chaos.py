@@ -21,7 +21,7 @@ from storage.store import Store
 from tests.support.chaos import DECK, ChaosStack
 from tests.support.picture_files import saved
 from tests.support.retrying_phone import Photo, RetryingPhone
-from tests.support.storm_checks import all_pulled, all_ready, records_are_those, summary
+from tests.support.storm_checks import all_pulled, all_ready, no_change_is_left, records_are_those, summary
 from tests.support.world import World
 
 PHONES, PHOTOS = 5, 12
@@ -67,7 +67,7 @@ async def _storm(house: ChaosStack, phones: list[RetryingPhone], random: Random,
         await all_ready(phones[0], everything)
         house.note("every medium is READY")
         await asyncio.gather(*(all_pulled(phone, everything) for phone in phones))
-        assert [await phone.pull() for phone in phones] == [0] * PHONES
+        await no_change_is_left(phones)
         house.note("every pull is complete")
         await asyncio.gather(*(_hand_in_again(phone, share) for phone, share in zip(phones, shares, strict=True)))
     assert [denial for phone in phones for denial in phone.denials] == []

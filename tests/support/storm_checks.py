@@ -40,6 +40,13 @@ async def all_pulled(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
         await asyncio.sleep(0.2)
 
 
+async def no_change_is_left(phones: Sequence[RetryingPhone]) -> None:
+    """Pull until no phone gets anything. A record can be announced once more after it was complete."""
+    deadline = time.monotonic() + READY_SECONDS
+    while any([await phone.pull() for phone in phones]):
+        assert time.monotonic() < deadline, "the changes have no end"
+
+
 def _is_ready(record: dict[str, Any]) -> bool:
     return [each["state"] for each in record["content"]["media"]] == ["READY"]
 
