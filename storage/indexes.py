@@ -49,7 +49,7 @@ INDEXES = {
 
 RETIRED = {
     "media": ("check_due_at_1", "sha256_1", "state_1_due_at_1"),
-    "observations": ("check_due_at_1", "placement_1__id_1"),
+    "observations": ("check_due_at_1", "placement_1__id_1", "unit_path_1_received_at_-1__id_-1"),
     "ratings": ("unit_id_1_month_1_published_at_1_superseded_from_1_score_1",),
     "webhook_deliveries": ("state_1_due_at_1",),
 }

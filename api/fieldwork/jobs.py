@@ -29,4 +29,12 @@ async def _fill_shown_times(resources: Resources) -> Run:
     return resources.store.observations.backfill_shown_times
 
 
-JOBS = (*map(_place, PLACED_WITHIN), Job("time", EVERY_MINUTE, _fill_shown_times))
+async def _name_places(resources: Resources) -> Run:
+    return resources.store.observations.name_places
+
+
+JOBS = (
+    *map(_place, PLACED_WITHIN),
+    Job("time", EVERY_MINUTE, _fill_shown_times),
+    Job("map", EVERY_DAY, _name_places),  # reads all observations, and changes those of earlier versions only
+)

@@ -22,9 +22,10 @@ from schema.fieldwork.observations import Category, Method, Observation, Placeme
 from schema.geography.positions import NearInput, validate_near
 from schema.organisation.units import Unit
 from schema.sync.changes import ChangeKind
-from storage.fieldwork.observations import SHOWN, keyset_of, near
+from storage.fieldwork.observations import SHOWN, keyset_of
+from storage.fieldwork.places import near, within_unit
 from storage.mongodb.client import Document
-from storage.mongodb.filters import NOTHING, all_of, within
+from storage.mongodb.filters import NOTHING, all_of
 
 
 @strawberry.input(description="Filter of observations. All given conditions must match.")
@@ -58,7 +59,7 @@ async def _filter_of(info: Info, wanted: ObservationFilter) -> Document:
     parts: list[Document] = []
     if wanted.unit_id is not None:
         unit = await info.context.load.one(Unit, validate_id(wanted.unit_id, "unt", field="filter.unitId"))
-        parts.append(dict(within("unit_path", [unit.path]) if unit else NOTHING))
+        parts.append(dict(within_unit(unit.path) if unit else NOTHING))
     if wanted.monitoring_point_id is not None:
         parts.append(
             {"monitoring_point_id": validate_id(wanted.monitoring_point_id, "pnt", field="filter.monitoringPointId")}

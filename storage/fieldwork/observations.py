@@ -3,15 +3,16 @@
 The link between an observation and a case is stored in the observation only, so that linking is one write.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from schema.core.pagination import Page
 from schema.fieldwork.observations import Observation, ObservationRevision
-from schema.geography.distances import EARTH_RADIUS_METRES
 from storage.checks import queue
 from storage.checks.observation_records import SHORT, observation_records
+from storage.fieldwork import places
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, InsertResult, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
@@ -30,7 +31,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (SORT, {}),
     ((("author_id", ASCENDING), *SORT), {}),
     ((("office_path", ASCENDING), *SORT), {}),
-    ((("unit_path", ASCENDING), *SORT), {}),
+    *places.indexes(SORT),
     ((("monitoring_point_id", ASCENDING), *SORT), {}),
     ((("content.category", ASCENDING), *SORT), {}),
     ((("content.captured_at", DESCENDING), ("_id", DESCENDING)), {}),
@@ -130,11 +131,13 @@ class Observations:
                 "$set": {
                     "revision": revision.number,
                     "content": document["content"],
-                    **_location(document["content"]),
+                    **places.location(document["content"]),
                     SHOWN: known.shown_time(revision.content).at,
                     **placement,
+                    **places.of_unit(placement),
                     queue.DUE: revision.recorded_at,
                 },
+                "$unset": places.without_unit(placement),
                 "$push": {"revisions": document},
                 "$inc": {queue.ROUND: 1},
             },
@@ -177,7 +180,8 @@ class Observations:
     async def set_placement(self, id: str, revision: int, placement: Document) -> bool:
         """Place an UNPLACED observation. Change nothing and return False if `revision` is not the latest any more."""
         filter: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
-        update = {"$set": placement, "$currentDate": {queue.DUE: True}, "$inc": {queue.ROUND: 1}}
+        fields = placement | places.of_unit(placement)
+        update = {"$set": fields, "$currentDate": {queue.DUE: True}, "$inc": {queue.ROUND: 1}}
         return await self._observations.update_one(filter, update)
 
     async def backfill_shown_times(self) -> None:
@@ -188,6 +192,23 @@ class Observations:
                 await self._observations.update_one(
                     filter, {"$set": {SHOWN: observation.shown_time(observation.content).at}}
                 )
+
+    async def name_places(self) -> None:
+        """Store the subtrees and cells of observations that lack them, or that an earlier version gave another unit."""
+        last, fields = "", {"unit_path": 1, "location": 1, "content.position": 1, "revision": 1}
+        while batch := await self._observations.find(
+            all_of({"_id": {"$gt": last}}, places.WITH_WRONG_NAMES),
+            sort=[("_id", ASCENDING)],
+            limit=50,
+            projection=fields,
+        ):
+            last = batch[-1]["_id"]
+            await asyncio.gather(*map(self._name_places, batch))
+
+    async def _name_places(self, found: Document) -> None:
+        same: Filter = {"_id": found["_id"], "revision": found["revision"], "unit_path": found.get("unit_path")}
+        named = places.of_unit(found) | places.location(found["content"])
+        await self._observations.update_one(same, {"$set": named, "$unset": places.without_unit(found)})
 
     async def store_conflicts(
         self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime, most: int
@@ -225,21 +246,9 @@ def _of_cases(case_ids: Sequence[str], visible: Filter) -> Filter:
     return all_of({"case_ids": {"$in": list(case_ids)}}, visible)
 
 
-def near(latitude: float, longitude: float, radius_metres: float) -> Filter:
-    """Return a filter for observations whose position is within a circle on the ground."""
-    return {"location": {"$geoWithin": {"$centerSphere": [[longitude, latitude], radius_metres / EARTH_RADIUS_METRES]}}}
-
-
 def observation_document(observation: Observation) -> Document:
     """Return the document of a new observation. Its check is due at once."""
     document = to_document(observation)
     shown = {SHOWN: observation.shown_time(observation.content).at}
-    return document | _location(document["content"]) | shown | queue.due(observation.received_at)
-
-
-def _location(content: Document) -> Document:
-    """Return the field `location` for the geographic index: a GeoJSON point, or None without a usable position."""
-    position = content["position"]
-    if position is None or position["latitude"] is None:
-        return {"location": None}
-    return {"location": {"type": "Point", "coordinates": [position["longitude"], position["latitude"]]}}
+    place = places.location(document["content"]) | places.of_unit(document)
+    return document | place | shown | queue.due(observation.received_at)

@@ -57,6 +57,7 @@ async def load(store: Store, observations: int, say: Callable[[str], None]) -> D
         known = await marks.find_one({"_id": VERSION})
     if known is None or known["observations"] != observations:
         raise OtherDataError("This folder holds other data, or a part of it. Name a new folder.")
+    await store.observations.name_places()  # a version that stored no names of places may have loaded them
     return Dataset(known["observations"], known["case_ids"], known["sequences"])
 
 

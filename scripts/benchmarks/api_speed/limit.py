@@ -21,9 +21,8 @@ from starlette.routing import Route
 
 from api.connections import open_store
 from api.settings import Settings
-from schema.geography.distances import EARTH_RADIUS_METRES
-from schema.organisation.units import range_end
-from storage.mongodb.client import DESCENDING, Document, Mongo
+from storage.fieldwork import places
+from storage.mongodb.client import DESCENDING, Document, Filter, Mongo
 from storage.mongodb.driver_calls import await_if_needed
 
 UNIT = {"code": 1, "name": 1, "level": 1}
@@ -54,7 +53,7 @@ class Reads:
         cursor = await await_if_needed(self._raw[name].aggregate(list(pipeline), batchSize=10_000))
         return list(await cursor.to_list(None))
 
-    async def _find(self, name: str, filter: Document, projection: Document, limit: int) -> list[Document]:
+    async def _find(self, name: str, filter: Filter, projection: Document, limit: int) -> list[Document]:
         cursor = self._raw[name].find(filter, projection, sort=NEWEST, limit=limit, batch_size=10_000)
         return list(await cursor.to_list(None))
 
@@ -94,8 +93,7 @@ class Reads:
     async def unit_list(self, unit: str) -> Any:
         """W3 in three commands: the unit's path, the observations, and their units and media."""
         path = (await self._raw["units"].find_one({"_id": unit}, {"path": 1}))["path"]
-        filter = {"unit_path": {"$gte": path, "$lt": range_end(path)}}
-        found = await self._find("observations", filter, OBSERVATION, 51)
+        found = await self._find("observations", places.within_unit(path), OBSERVATION, 51)
         seen = found[:50]
         media = [id for one in seen for id in one["content"]["media_ids"]]
         parts = await self._parts(media, {"units": ({one["unit_id"] for one in seen}, UNIT)}, SHORT_MEDIUM)
@@ -113,8 +111,7 @@ class Reads:
 
     async def nearby(self, near: dict[str, float]) -> Any:
         """W4 in one command."""
-        centre, radius = [near["longitude"], near["latitude"]], near["radiusMetres"] / EARTH_RADIUS_METRES
-        filter = {"location": {"$geoWithin": {"$centerSphere": [centre, radius]}}}
+        filter = places.near(near["latitude"], near["longitude"], near["radiusMetres"])
         found = await self._find("observations", filter, OBSERVATION | POSITION, 21)
         nodes = [
             _observation(one)
