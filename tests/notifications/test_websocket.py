@@ -238,7 +238,7 @@ async def test_a_quiet_stream_sends_heartbeats(world: World) -> None:
 
 
 async def test_an_expired_token_ends_its_streams(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.accounts.authentication.LEEWAY_SECONDS", 0)
+    monkeypatch.setattr("api.accounts.access_tokens.LEEWAY_SECONDS", 0)
     signed = await signed_in(world, "officer", seconds=4)
     async with (
         serving(world) as address,
