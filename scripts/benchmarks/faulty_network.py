@@ -162,8 +162,6 @@ class FaultyNetwork:
             if not body and fault is not NetworkFault.LOSE:
                 body = await reader.readexactly(length // 2 if fault is NetworkFault.HALVE else length)
             await self._handle(IncomingRequest(name, urlsplit(path).path, head, body, began), fault, writer)
-            if fault is NetworkFault.KILL:
-                await reader.read()  # until the sender is gone: it must not meet a lost connection as well
         except asyncio.IncompleteReadError as error:
             self.aborted_bytes += len(error.partial)
         except ConnectionError:

@@ -138,6 +138,8 @@ def _run_command(command: dict[str, Any]) -> None:
     """Run the command in this forked process; never return."""
     code = 70
     try:
+        # A shell that starts the tests in the background makes all below ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         output = os.open(command["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(output, 1)

@@ -46,7 +46,7 @@ def _line(own: Figures, workload: Workload, limit: Figures | None) -> str:
     is_product = own.target == PRODUCT
     examined = own.examined(workload.collection)
     ratios = [
-        own.cpu_ms / limit.cpu_ms if limit and is_product else None,
+        own.cpu_ms / limit.cpu_ms if limit and limit.cpu_ms and is_product else None,
         *(
             own.rate / peer[own.workload] if is_product and own.workload in peer else None
             for peer in (MERCURIUS, PARSE_SERVER)
