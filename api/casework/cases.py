@@ -9,7 +9,7 @@ from api.casework.case_opening import OpenCaseInput, open_case
 from api.casework.case_transitions import LinkObservationsInput, MoveCaseInput, link, move, unlink
 from api.casework.loaders import LOADERS
 from api.graphql.context import Context, Info
-from api.graphql.lists import in_turn, paged
+from api.graphql.lists import both, paged
 from api.graphql.nodes import Pull, RecordKind, find_by_loader
 from api.registration import Registration
 from schema.access.guards import mutation, query
@@ -57,7 +57,7 @@ class CaseQueries:
         self, info: Info, filter: CaseFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Case]:
         wanted = filter or CaseFilter()
-        visible, asked = await in_turn(info.context.visible.cases(), _filter_of(info, wanted))
+        visible, asked = await both(info.context.visible.cases(), _filter_of(info, wanted))
         visible_filter = all_of(visible, asked)
         return await paged(
             info.context,

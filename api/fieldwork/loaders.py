@@ -34,8 +34,10 @@ def _observations_of_cases(context: Context, case_ids: list[str]) -> LoaderRead:
     in_scope, most = visibility.observations(context.actor, ()), MAX_OBSERVATIONS * len(case_ids)
     store = context.store.observations
 
-    async def arrange(found: Sequence[Observation] = (), others: Sequence[str] = ("any",)) -> list[list[Observation]]:
-        if others:
+    async def arrange(
+        found: Sequence[Observation] | None = None, others: Sequence[str] = ()
+    ) -> list[list[Observation]]:
+        if found is None or others:
             found = await store.of_cases(case_ids, await context.visible.observations(), most)
         observations = sorted(found, key=lambda observation: observation.received_at)
         return group_by_key(case_ids, ((id, one) for one in observations for id in one.case_ids))

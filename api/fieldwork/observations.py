@@ -10,7 +10,7 @@ from api.fieldwork.loaders import LOADERS
 from api.fieldwork.revisions import ReviseObservationInput, ReviseObservationPayload, revise
 from api.fieldwork.submission import SubmitObservationsInput, SubmitObservationsPayload, submit
 from api.graphql.context import Context, Info, unreadable_drafts
-from api.graphql.lists import in_turn, paged
+from api.graphql.lists import both, paged
 from api.graphql.nodes import Pull, RecordKind, find_by_loader
 from api.registration import Registration
 from schema.access.guards import mutation, query
@@ -99,7 +99,7 @@ class ObservationQueries:
         after: str | None = None,
     ) -> Connection[Observation]:
         wanted = filter or ObservationFilter()
-        visible, asked = await in_turn(info.context.visible.observations(), _filter_of(info, wanted))
+        visible, asked = await both(info.context.visible.observations(), _filter_of(info, wanted))
         visible_filter = all_of(visible, asked)
         return await paged(
             info.context,

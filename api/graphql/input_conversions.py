@@ -1,6 +1,6 @@
 """Convert input objects from graphql-core's values to instances of their classes, by functions that are made once.
 
-Strawberry looks up the name and the type of each field for each object: 0.2 ms for an observation with two media.
+Strawberry looks up the name and the type of each field for each object: 0.8 ms for an observation with two media.
 graphql-core has checked the values before, so no conversion can fail. Strawberry converts types that are not known here.
 """
 
@@ -22,7 +22,7 @@ from strawberry.types.enum import StrawberryEnumDefinition, has_enum_definition
 
 
 class UnknownTypeError(Exception):
-    """The type is none of those that our input objects have."""
+    """Raised for a type that no input object of ours has had yet."""
 
 
 def convert_inputs_directly(schema: Schema) -> None:

@@ -11,8 +11,8 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-async def in_turn(first: Awaitable[S], second: Awaitable[T]) -> tuple[S, T]:
-    """Await both at once, so that their loads are one command. If both fail, raise the error of `first`."""
+async def both(first: Awaitable[S], second: Awaitable[T]) -> tuple[S, T]:
+    """Await two things at once, so that their loads are one command. If both fail, raise the error of `first`."""
     one, two = asyncio.ensure_future(first), asyncio.ensure_future(second)
     await asyncio.gather(one, two, return_exceptions=True)
     return one.result(), two.result()
