@@ -1,4 +1,4 @@
-"""Prepare a restored database for use: skip case numbers, end all sessions, and let phones pull everything again."""
+"""Prepare a restored database for use: skip case and notice numbers, end all sessions, and let phones pull everything again."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ NUMBERS = 1000
 
 @dataclass(frozen=True)
 class RestoredCounts:
-    """Count what was prepared: the offices that skipped case numbers of `year`, and the sessions that were ended."""
+    """Count what was prepared: the offices that skipped numbers of `year`, and the sessions that were ended."""
 
     year: int
     offices: int
@@ -29,14 +29,17 @@ class RestoredCounts:
 
 def restored(
     numbers: Annotated[
-        int, typer.Option(min=0, help="Case numbers that an office may have given after the dump; all are left out.")
+        int,
+        typer.Option(
+            min=0, help="Case or notice numbers that an office may have given after the dump; all are left out."
+        ),
     ] = NUMBERS,
     data: Annotated[Path | None, typer.Option(help="Data folder of the installation.")] = None,
 ) -> None:
     """Prepare a database that was restored from a dump. Run this once, before the API and the worker start.
 
-    Each office's case numbers of this year go on later by --numbers, because cases that are lost may have the next
-    ones. All sessions end, because phones hold newer tokens, and devices that were signed out since the dump are signed
+    Each office's case and notice numbers of this year go on later by --numbers, because records that are lost may have
+    the next ones. All sessions end, because phones hold newer tokens, and devices that were signed out since the dump are signed
     in again. Phones pull everything again.
     """
 
@@ -49,15 +52,15 @@ def restored(
     except START_ERRORS as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    typer.echo(f"{begun.offices} offices: the case numbers of {begun.year} go on {numbers} later.")
+    typer.echo(f"{begun.offices} offices: the case and notice numbers of {begun.year} go on {numbers} later.")
     typer.echo(f"{begun.sessions} sessions have ended: everybody signs in again.")
     typer.echo("Phones pull everything again once a worker runs.")
 
 
 async def begin_anew(store: Store, numbers: int, now: datetime) -> RestoredCounts:
-    """Leave out case numbers, end all sessions, and let the cursors of all phones expire."""
+    """Leave out case and notice numbers, end all sessions, and let the cursors of all phones expire."""
     year, offices = now.astimezone(BEIJING).year, await store.users.office_ids()
-    await store.cases.skip_numbers(offices, year, numbers)
+    await store.numbers.skip(offices, year, numbers)
     sessions = await store.sessions.end_all(now)
     await store.changes.forget()
     return RestoredCounts(year, len(offices), sessions)

@@ -4,7 +4,7 @@ import asyncio
 
 from storage.accounts import device_clocks, login_attempts, sessions, users
 from storage.appraisal import ratings
-from storage.casework import assignment_answers, assignments, cases
+from storage.casework import assignment_answers, assignments, cases, notices
 from storage.catalogue import entries
 from storage.catalogue.entries import Catalogue
 from storage.checks import flags, similar_pictures, thresholds
@@ -34,6 +34,7 @@ INDEXES = {
     "media": media.INDEXES,
     "media_accesses": media.ACCESS_INDEXES,
     "monitoring_points": monitoring_points.INDEXES,
+    "notices": notices.INDEXES,
     "observations": observations.INDEXES,
     "ratings": ratings.INDEXES,
     "push_tokens": push_tokens.INDEXES,

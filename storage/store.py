@@ -8,6 +8,8 @@ from storage.appraisal.ratings import Ratings
 from storage.casework.assignment_answers import AssignmentAnswers
 from storage.casework.assignments import Assignments
 from storage.casework.cases import Cases
+from storage.casework.notices import Notices
+from storage.casework.numbers import Numbers
 from storage.catalogue.entries import Catalogue
 from storage.checks.flags import Flags
 from storage.checks.queue import Checks
@@ -49,6 +51,8 @@ class Store:
         self.redactions = Redactions(mongo)
         self.cases = Cases(mongo, self.observations)
         self.assignments = Assignments(mongo, self.cases)
+        self.notices = Notices(mongo, self.cases)
+        self.numbers = Numbers(mongo)
         self.assignment_answers = AssignmentAnswers(mongo)
         self.changes = Changes(mongo)
         self.change_sources = ChangeSources(mongo)

@@ -1,6 +1,6 @@
-"""Register the operations on cases, assignments, answers and notes, and their background job."""
+"""Register the operations on cases, assignments, answers, notes and notices, and their background job."""
 
-from api.casework import assignment_answers, assignment_notes, assignments, cases
+from api.casework import assignment_answers, assignment_notes, assignments, cases, notices
 from api.casework.jobs import JOBS
 from api.registration import Registration, merge
 
@@ -10,6 +10,7 @@ AREA = merge(
         assignment_notes.REGISTRATION,
         assignments.REGISTRATION,
         cases.REGISTRATION,
+        notices.REGISTRATION,
         Registration(jobs=JOBS),
     ]
 )

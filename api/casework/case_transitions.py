@@ -31,7 +31,7 @@ from schema.core.refusals import Refusal, RefusalCode
 from schema.core.replays import check_replay
 from schema.core.texts import MAX_NOTE, check_length
 from storage.access.visibility import of_offices
-from storage.casework.cases import entry_without_state
+from storage.casework.cases import OpenNoticeError, entry_without_state
 from storage.casework.standing import Acting
 from storage.mongodb.client import Document
 
@@ -169,7 +169,7 @@ def _has_event(case: Case, event_id: str) -> bool:
 async def move(context: Context, input: MoveCaseInput) -> Case:
     """Move a case to another state. If the event is already in the history, return the case as it is now.
 
-    Raise `Refusal(WRONG_STATE)` if the case's state does not allow the move.
+    Raise `Refusal(WRONG_STATE)` if the case's state does not allow the move, or if a notice keeps the case from closing.
     """
     validate_id(input.id, "evt", field="id")
     if input.to in BY_ASSIGNMENT:
@@ -193,7 +193,13 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
         fields["reply"] = input.reply
     step = event(context, CaseEventKind.MOVED, input.to, id=input.id, note=input.reason, sent=digest)
     with refuse_without_standing("caseId"):
-        moved = await context.store.cases.move(case.id, sorted(states_before(input.to), key=str), step, fields, acting)
+        try:
+            moved = await context.store.cases.move(
+                case.id, sorted(states_before(input.to), key=str), step, fields, acting
+            )
+        except OpenNoticeError:
+            detail = "A rectification notice of the case is open. Verify or withdraw it first."
+            raise Refusal(RefusalCode.WRONG_STATE, detail, field="to") from None
     if moved is not None:
         return moved
     [known] = await context.store.cases.many([case.id])

@@ -1,4 +1,4 @@
-"""Load cases, their assignments and the follow-ups of observations."""
+"""Load cases, their assignments and notices, and the follow-ups of observations."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from api.graphql.viewer_filters import GRANTED
 from schema.access.viewers import Role
 from schema.casework.assignments import Assignment
 from schema.casework.cases import Case, FollowUp
+from schema.casework.notices import Notice
 from schema.fieldwork.observations import Observation
 from storage.access import visibility
 from storage.mongodb.combined_reads import Read
@@ -66,6 +67,25 @@ def _assignments_of_cases(context: Context, cases: list[Case]) -> LoaderRead:
     return LoaderRead([context.store.assignments.read_of_cases(case_ids)] if is_all else [], arrange)
 
 
+def _notices_in_scope(context: Context, ids: list[str]) -> Read[list[Notice]]:
+    return context.store.notices.read_many(ids, visibility.notices(context.actor, ()))
+
+
+async def _notices_of_granted(context: Context, ids: list[str]) -> list[Notice]:
+    if not await context.visible.granted_cases():
+        return []
+    return await context.store.notices.many(ids, await context.visible.notices())
+
+
+def _notices_of_cases(context: Context, case_ids: list[str]) -> LoaderRead:
+    """Read the notices of cases that the viewer sees. A viewer who sees a case sees all of its notices."""
+
+    async def arrange(found: Sequence[Notice]) -> list[list[Notice]]:
+        return group_by_key(case_ids, ((notice.case_id, notice) for notice in found))
+
+    return LoaderRead([context.store.notices.read_of_cases(case_ids)], arrange)
+
+
 async def _related_cases(context: Context, subjects: list[tuple[str | None, str | None]]) -> list[list[Case]]:
     """Return, for each subject, the cases about the same point or unit. A subject is a pair of point id and unit id."""
     point_ids = [point_id for point_id, _ in subjects if point_id]
@@ -101,7 +121,9 @@ LOADERS = (
     ReadLoader(GRANTED, ("assignee",), _granted_cases),
     by_id(Case, _cases_in_scope, _granted),
     by_id(Assignment, _assignments_in_scope, _assignments_of_granted),
+    by_id(Notice, _notices_in_scope, _notices_of_granted),
     ReadLoader(Assignment, ("case",), _assignments_of_cases),
+    ReadLoader(Notice, ("case",), _notices_of_cases),
     Loader(Case, ("monitoring_point", "unit"), _related_cases),
     Loader(FollowUp, ("observation",), _follow_ups),
 )

@@ -38,7 +38,13 @@ from schema.media.media import Media
 ADDRESSES = frozenset({"Link", "PackLink"})
 """Types of short-lived links. They are left out, because a link is useless in a pack."""
 WHOLE = frozenset(
-    {("Case", "observations"), ("Case", "assignments"), ("Observation", "flags"), ("ObservationContent", "media")}
+    {
+        ("Case", "observations"),
+        ("Case", "assignments"),
+        ("Case", "notices"),
+        ("Observation", "flags"),
+        ("ObservationContent", "media"),
+    }
 )
 """Relations whose records the pack shows with all their fields. Other related records appear only with their own simple
 fields or their id."""

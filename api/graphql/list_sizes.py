@@ -9,6 +9,7 @@ from schema.casework.assignment_answers import MAX_ANSWERS, MAX_HELD
 from schema.casework.assignment_notes import MAX_EDITS_KEPT, NoteField
 from schema.casework.cases import MAX_OBSERVATIONS
 from schema.casework.note_edits import MAX_EDITS
+from schema.casework.notices import MAX_HISTORY, MAX_NOTICES
 from schema.checks.flags import MAX_REVIEWS
 from schema.core.pagination import MAX_PAGE
 from schema.core.sequences import WINDOW
@@ -30,6 +31,7 @@ LIST_SIZES: dict[str, int] = {
     "AssignmentNote.lostEdits": MAX_EDITS_KEPT,
     "Case.assignments": 100,
     "Case.history": 500,
+    "Case.notices": MAX_NOTICES,
     "Case.observations": MAX_OBSERVATIONS,
     "Case.relatedCases": 20,
     CHANGES: MAX_PAGE,
@@ -41,6 +43,7 @@ LIST_SIZES: dict[str, int] = {
     "Me.devices": 20,
     "Media.redactions": MAX_OF_MEDIUM,
     "MonitoringPoint.monitors": 20,
+    "Notice.history": MAX_HISTORY,
     "Observation.cases": 20,
     "Observation.flags": 50,
     "Observation.followUps": 20,

@@ -35,3 +35,6 @@ class ViewerFilters:
 
     async def assignments(self) -> Filter:
         return visibility.assignments(self._viewer, await self.granted_cases())
+
+    async def notices(self) -> Filter:
+        return visibility.notices(self._viewer, await self.granted_cases())

@@ -24,8 +24,10 @@ from schema.organisation.units import Unit
 
 if TYPE_CHECKING:
     from schema.casework.assignments import Assignment
+    from schema.casework.notices import Notice
 
 ASSIGNMENT: "Kind[Assignment]" = Kind("Assignment")
+NOTICE: "Kind[Notice]" = Kind("Notice")
 
 MAX_OBSERVATIONS = 500
 MAX_CASES = 100
@@ -94,6 +96,11 @@ class CaseEventKind(enum.Enum):
     HANDED_ON = "HANDED_ON"
     FINISHED = "FINISHED"
     WITHDRAWN = "WITHDRAWN"
+    NOTICE_ISSUED = "NOTICE_ISSUED"
+    NOTICE_REPLIED = "NOTICE_REPLIED"
+    NOTICE_RETURNED = "NOTICE_RETURNED"
+    NOTICE_VERIFIED = "NOTICE_VERIFIED"
+    NOTICE_WITHDRAWN = "NOTICE_WITHDRAWN"
 
 
 BY_ASSIGNEES = frozenset({CaseEventKind.HAND_OVER_ACCEPTED, CaseEventKind.FINISHED})
@@ -216,6 +223,10 @@ class Case(Node, prefix="cas"):
     ) -> list[Annotated["Assignment", strawberry.lazy("schema.casework.assignments")]]:
         return await info.context.load.related(ASSIGNMENT, case=self)
 
+    @strawberry.field(description="Rectification notices of the case, at most 50, oldest first (整改督办通知书).")
+    async def notices(self, info: Info) -> list[Annotated["Notice", strawberry.lazy("schema.casework.notices")]]:
+        return await info.context.load.related(NOTICE, case=self.id)
+
     @strawberry.field(
         description="Other cases about the same unit or from the same monitoring point, at most 20, newest first."
     )
@@ -280,7 +291,7 @@ PERMITS: tuple[Row, ...] = (
     ("CasePayload", SEEN, "case"),
     ("Case", SEEN, "id number year sequence title summary category state openedAt closedAt outcome reply history"),
     ("Case", SEEN, "office unit monitoringPoint firstResponder responsible observations assignments relatedCases"),
-    ("Case", SEEN, "pack"),
+    ("Case", SEEN, "notices pack"),
     ("CaseEvent", SEEN, "id kind at state note by"),
     ("FollowUp", SEEN, "caseNumber state outcome reply closedAt"),
     *connection("Case"),

@@ -18,6 +18,8 @@ LINK = _OFFICE_OR_HOLDER
 """The observations that are linked must be in the person's scope in either case, and so must those of a new case."""
 UNLINK = _OFFICE
 ASSIGN = _OFFICE
+NOTICE = _OFFICE
+"""Issue, return, verify and withdraw a rectification notice. The unit's liaison answers it without any standing."""
 WITHDRAW = _OFFICE_OR_HOLDER
 """The office is the one that gave the assignment. A holder withdraws only offers to hand on what the holder holds."""
 MOVE: Mapping[CaseState, frozenset[Standing]] = {

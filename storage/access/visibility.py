@@ -103,6 +103,16 @@ def assignments(viewer: Viewer, granted: Sequence[str]) -> Filter:
     return any_of({"assignee_id": viewer.user_id}, in_scope, in_granted if granted else NOTHING)
 
 
+def notices(viewer: Viewer, granted: Sequence[str]) -> Filter:
+    """Match the notices of granted cases. For supervisors and officers, also match the notices of offices in scope.
+
+    For liaisons, also match the notices to units in scope. A liaison may read the notice, but not its case.
+    """
+    to_units = within("unit_path", viewer.scopes) if viewer.has(Role.LIAISON) else NOTHING
+    in_granted: Document = {"case_id": {"$in": list(granted)}}
+    return any_of(of_offices(viewer), to_units, in_granted if granted else NOTHING)
+
+
 def flags(viewer: Viewer) -> Filter:
     """For supervisors and officers, match flags of offices in scope, except flags of the viewer's own observations."""
     in_scope = of_offices(viewer)

@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 from schema.casework.assignments import AssignmentState
 from schema.casework.cases import OPEN, Case, CaseEvent, CaseState
+from schema.casework.notices import OPEN as OPEN_NOTICE
 from schema.core.pagination import Page
 from schema.fieldwork.observations import Observation, ObservationRevision
+from storage.casework.numbers import Numbers
 from storage.casework.standing import Acting, StandingLostError
 from storage.fieldwork.observations import Observations
 from storage.mongodb import keyset_pagination
@@ -39,8 +41,9 @@ class Cases:
         self._mongo = mongo
         self._cases = mongo.collection("cases")
         self._records = Records(mongo, "cases", Case)
-        self._counters = mongo.collection("counters")
+        self._numbers = Numbers(mongo)
         self._assignments = mongo.collection("assignments")
+        self._notices = mongo.collection("notices")
         self._observations = observations
 
     async def open(
@@ -58,21 +61,13 @@ class Cases:
         """
 
         async def work(session: Session) -> Case:
-            counter = await self._counters.change_one(
-                {"_id": f"cases:{office_id}:{year}"}, {"$inc": {"last": 1}}, upsert=True, session=session
-            )
-            case = build_case(counter["last"] if counter else 1)
+            case = build_case(await self._numbers.take("cases", office_id, year, session))
             await self._cases.insert_one(to_document(case), session=session)
             if await self._observations.link(observation_ids, case.id, evidence, session) < len(observation_ids):
                 raise StandingLostError
             return case
 
         return await self._mongo.transact(work)
-
-    async def skip_numbers(self, office_ids: Sequence[str], year: int, count: int) -> None:
-        """Leave out the next `count` numbers of each office in this year, because cases that are lost may have them."""
-        skipped: Document = {"$inc": {"last": count}}
-        await self._counters.upsert_many([({"_id": f"cases:{id}:{year}"}, skipped) for id in office_ids])
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Case]:
         """Return the cases that exist and match `visible`, in any order."""
@@ -111,12 +106,16 @@ class Cases:
         """Move the case to the event's state and append the event to the history.
 
         Return None if the case's state is not in `before`, or if the history already has the event. Raise
-        `StandingLostError` if a holder does not hold the case.
+        `StandingLostError` if a holder does not hold the case, and `OpenNoticeError` if the case would be closed while
+        it has an open notice.
         """
+        closes = event.state is CaseState.CLOSED
 
         async def work(session: Session = None) -> Case | None:
             if acting.holder_id:
                 await self._check_holder(id, acting.holder_id, session)
+            if closes:
+                await self._check_notices(id, session)
             in_state = {"_id": id, "state": {"$in": _values(before)}, "history.id": {"$ne": event.id}}
             changed = await self._cases.change_one(
                 all_of(in_state, acting.office),
@@ -125,7 +124,7 @@ class Cases:
             )
             return from_document(Case, changed) if changed else None
 
-        return await self._mongo.transact(work) if acting.holder_id else await work()
+        return await self._mongo.transact(work) if acting.holder_id or closes else await work()
 
     async def revise_evidence(
         self, known: Observation, revision: ObservationRevision, placement: Document
@@ -237,6 +236,15 @@ class Cases:
         if not await self._assignments.find_one(held, projection={"_id": 1}, session=session):
             raise StandingLostError
 
+    async def _check_notices(self, id: str, session: Session) -> None:
+        """Raise `OpenNoticeError` if a notice of the case is open.
+
+        Each step that opens a notice writes the case too. So it can't commit together with one that closes the case.
+        """
+        waiting: Filter = {"case_id": id, "state": {"$in": sorted(str(state.value) for state in OPEN_NOTICE)}}
+        if await self._notices.find_one(waiting, projection={"_id": 1}, session=session):
+            raise OpenNoticeError
+
     async def _with_event(self, id: str, event_id: str, session: Session) -> Case | None:
         """Return the case if its history has the event, otherwise None."""
         return await self._records.find_one({"_id": id, "history.id": event_id}, session=session)
@@ -244,6 +252,10 @@ class Cases:
 
 def _values(states: Collection[CaseState]) -> list[str]:
     return sorted(str(state.value) for state in states)
+
+
+class OpenNoticeError(Exception):
+    """A notice of the case waits for the unit or for the office. Nothing was written."""
 
 
 class UndoneError(Exception):

@@ -11,6 +11,7 @@ from schema.core.refusals import RefusalCode
 from tests.support.assignment_steps import ANSWER, EDIT, accept, edit, finish
 from tests.support.case_steps import LINK, MOVE, UNLINK
 from tests.support.flags import REVIEW
+from tests.support.notices import operation, order
 from tests.support.observation_queries import REVISE
 from tests.support.redactions import BOX, STEPS
 from tests.support.sdl import roots
@@ -50,6 +51,10 @@ async def withdraw_own_offer(seen: Seen) -> dict[str, Any]:
 
 def redact(what: str, **more: Any) -> Call:
     return lambda seen: seen.do(STEPS[what], id=new_id("evt"), redactionId=seen.redaction, **more)
+
+
+def step_notice(name: str) -> Call:
+    return lambda seen: seen.do(operation(name), id=new_id("evt"), noticeId=seen.notice, text="理由")
 
 
 REPLY = {"reason": "不属本办", "reply": "已转有关部门"}
@@ -98,6 +103,7 @@ CALLS: dict[str, tuple[Call, set[str]]] = {
         lambda seen: seen.do(EDIT, edits=[edit(seen.assignment)]),
         {"offered", "accepted", "handed on", "finished", "withdrawn"},
     ),
+    "issueNotice": (lambda seen: seen.do(operation("issueNotice"), **order(seen.case)), {"scope"}),
     "reviseObservation": (
         lambda seen: seen.do(
             REVISE, id=new_id("rev"), reason="更正", content=draft(id=seen.evidence[0], text="另一说法")
@@ -124,11 +130,12 @@ CALLS: dict[str, tuple[Call, set[str]]] = {
 ADMITTED: dict[str, tuple[Call, set[str]]] = {
     "correctRedaction": (redact("correct", revision=0, boxes=[BOX]), {"scope"}),
     "approveRedaction": (redact("approve", sha256="0" * 64), {"scope"}),
+    **{name: (step_notice(name), {"scope"}) for name in ("returnNotice", "verifyNotice", "withdrawNotice")},
     "requestUploads": (lambda seen: seen.do(REQUEST, media=[{"mediaId": seen.photo}]), {"author", "ex-covert"}),
     "confirmMedia": (lambda seen: seen.do(CONFIRM, mediaIds=[seen.photo]), {"author", "ex-covert"}),
     "abortUploads": (lambda seen: seen.do(ABORT, mediaIds=[seen.photo]), {"author", "ex-covert"}),
 }
-"""Calls that change nothing here, because the photo is READY and its redaction has not been rendered.
+"""Calls that change nothing here: the photo is READY, its redaction has not been rendered, and the notice has ended.
 
 A person who may not act gets NOT_FOUND or OUT_OF_SCOPE. A person who may act gets another answer.
 """
@@ -141,6 +148,7 @@ OF_NO_RECORD = {
         ("registerWebhook", "rotateWebhookSecret", "enableWebhook", "removeWebhook"), "webhooks of administrators"
     ),
     **dict.fromkeys(("submitObservations", "submitRatings"), "makes records of the caller's own"),
+    **dict.fromkeys(("acknowledgeNotice", "replyToNotice"), "for liaisons, who come to see no other record"),
     "sync": "reads",
 }
 """Mutations that act on no record that a person could have come to see, and why."""

@@ -12,6 +12,7 @@ MAX_LINES = 300
 BACK_REFERENCES = {
     "schema.casework.assignments",
     "schema.casework.cases",
+    "schema.casework.notices",
     "schema.checks.flags",
     "schema.fieldwork.observations",
     "schema.media.media",

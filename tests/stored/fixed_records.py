@@ -7,6 +7,7 @@ from schema.access.viewers import Capacity
 from schema.casework.assignment_notes import NoteEdit, NoteField
 from schema.casework.assignments import Assignment, AssignmentKind, AssignmentState
 from schema.casework.cases import Case, CaseEvent, CaseEventKind, CaseOutcome, CaseState, case_number
+from schema.casework.notices import Notice, NoticeEvent, NoticeState, notice_number
 from schema.catalogue.entries import CatalogueEntry, CatalogueKind, ServiceTerms
 from schema.fieldwork.observations import (
     Category,
@@ -173,6 +174,43 @@ def whole_case(number: int, state: CaseState) -> Case:
         unit_id=fixed_id("unt", 2),
         unit_path=PATH,
         monitoring_point_id=fixed_id("pnt", 1),
+    )
+
+
+def notice_event(number: int, state: NoticeState) -> NoticeEvent:
+    """Return an entry of a notice's history with every field filled."""
+    return NoticeEvent(
+        id=fixed_id("evt", 20 + number),
+        state=state,
+        at=minutes(number),
+        text="已补齐值班安排。",
+        by_id=fixed_id("usr", 4),
+        by_capacity=OPEN,
+        sent_sha256=DIGEST,
+    )
+
+
+def whole_notice(number: int, state: NoticeState) -> Notice:
+    """Return the office's notice of that number, with every field filled."""
+    return Notice(
+        id=fixed_id("ntc", number),
+        number=notice_number("360703-XNB", 2026, number),
+        year=2026,
+        sequence=number,
+        title="关于窗口无人在岗的整改督办通知书",
+        requirements="请补齐值班安排，并书面说明原因。",
+        due_on=date(2026, 12, 1),
+        state=state,
+        issued_at=NOW,
+        ended_at=minutes(9),
+        returns=2,
+        history=[notice_event(1, NoticeState.ISSUED), notice_event(2, state)],
+        case_id=fixed_id("cas", 1),
+        office_id=OFFICE,
+        office_path=PATH,
+        unit_id=fixed_id("unt", 2),
+        unit_path=PATH,
+        opening_sha256=OTHER_DIGEST,
     )
 
 

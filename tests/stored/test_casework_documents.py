@@ -5,6 +5,7 @@ from dataclasses import replace
 from schema.casework.assignment_answers import AnswerKind, AnswerState, AssignmentAnswer, StoredAnswer, to_stored_answer
 from schema.casework.assignments import AssignmentKind, AssignmentState
 from schema.casework.cases import Case, CaseEventKind, CaseOutcome, CaseState
+from schema.casework.notices import Notice, NoticeState
 from schema.core.refusals import Refusal, RefusalCode
 from storage.casework.standing import Acting
 from storage.store import Store
@@ -17,9 +18,11 @@ from tests.stored.fixed_records import (
     bare_assignment,
     bare_case,
     case_event,
+    notice_event,
     stateless,
     whole_assignment,
     whole_case,
+    whole_notice,
     whole_observation,
 )
 from tests.stored.golden_documents import Goldens
@@ -167,3 +170,25 @@ async def test_answers_to_assignments_keep_their_stored_form(records: Store, gol
     assert [one.capacity for one in former] == [None] * 4
     assert await answers.held_after("", 10) == [*(one for one in former if one.state is AnswerState.HELD), sent[0]]
     assert await answers.many([sent[2].id]) == [sent[2].with_outcome(refusal)]
+
+
+async def test_notices_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """One notice has every field, and one has only required fields and gets a step that ends it."""
+    case = bare_case(1, CaseState.INVESTIGATING)
+    await opened(records, case)
+    whole = whole_notice(1, NoticeState.VERIFIED)
+    bare = replace(whole_notice(2, NoticeState.ISSUED), ended_at=None, returns=0, history=[])
+    for notice in (whole, bare):
+        issuing = stateless(case_event(5, CaseEventKind.NOTICE_ISSUED, CaseState.RECTIFYING))
+
+        def numbered(sequence: int, notice: Notice = notice) -> Notice:
+            assert sequence == notice.sequence
+            return notice
+
+        assert await records.notices.issue(OFFICE, 2026, numbered, issuing, {}, 2)
+    withdrawing = replace(notice_event(3, NoticeState.WITHDRAWN), text=None)
+    about = stateless(case_event(6, CaseEventKind.NOTICE_WITHDRAWN, CaseState.RECTIFYING))
+    ended = await records.notices.step(bare.id, withdrawing, {"ended_at": minutes(9)}, {}, about)
+    await goldens.check("notices")
+    assert ended == replace(bare, state=NoticeState.WITHDRAWN, ended_at=minutes(9), history=[withdrawing])
+    assert await records.notices.many([whole.id]) == [whole]

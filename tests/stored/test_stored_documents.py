@@ -85,7 +85,7 @@ def with_additions(value: Any) -> Any:
 
 
 def test_prefixes_of_ids_stay_the_same() -> None:
-    expected = "ans asg cas cat dev dlv evt flg med obs pnt rat red rev ses thr unt usr whk"
+    expected = "ans asg cas cat dev dlv evt flg med ntc obs pnt rat red rev ses thr unt usr whk"
     assert " ".join(sorted(PREFIXES)) == expected
     made = compose("obs", datetime(2026, 11, 20, 1, 5, 0, 123_000, UTC), bytes(range(10)))
     assert made == "obs_01a1f67c-3edb-7001-8203-040506070809"

@@ -9,6 +9,7 @@ from api.graphql.context import clock
 from schema.access.viewers import Role
 from tests.support.case_steps import MOVE, assign_case
 from tests.support.flags import HERE, flags_of
+from tests.support.notices import ended_notice
 from tests.support.redactions import ready_photo, requested
 from tests.support.world import ACCEPT, FINISH, HAND_ON, WITHDRAW, World, new_id
 
@@ -36,7 +37,8 @@ class Seen:
     """A case of the city, its evidence, and the person who sees it in one way.
 
     `assignment` is the person's own assignment of the case, or an unknown id. `offer` is another person's open offer of
-    the case, `spare` an observation of the city that is not in the case, and `own` one of the county.
+    the case, `spare` an observation of the city that is not in the case, and `own` one of the county. `notice` is a notice of
+    the case that has ended.
     """
 
     world: World
@@ -46,6 +48,7 @@ class Seen:
     photo: str
     flag: str
     redaction: str
+    notice: str
     assignment: str
     offer: str
     spare: str
@@ -93,6 +96,7 @@ async def see(world: World, way: str, *, accept: bool = True) -> Seen:
         photo,
         flag["id"],
         await requested(world, photo, "city_officer"),
+        await ended_notice(world, case["id"]),
         assignment,
         offer,
         await world.observe("city_inspector"),

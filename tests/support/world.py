@@ -183,7 +183,17 @@ class World:
 
     async def snapshot(self) -> dict[str, list[dict[str, Any]]]:
         """Return the documents of most collections, so that a test can check that nothing changes."""
-        evidence = ("observations", "media", "cases", "assignments", "flags", "thresholds", "redactions", "ratings")
+        evidence = (
+            "observations",
+            "media",
+            "cases",
+            "assignments",
+            "notices",
+            "flags",
+            "thresholds",
+            "redactions",
+            "ratings",
+        )
         known = ("clock_readings", "likenesses", "likeness_marks", "outlines", "monitoring_points")
         names = (*evidence, *known, "counters", "set_aside", "units", "users")
         return {name: await self.store.mongo.collection(name).find({}, sort=[("_id", 1)]) for name in names}
