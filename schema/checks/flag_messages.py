@@ -87,15 +87,21 @@ _MESSAGES: dict[FlagCode, tuple[str, str]] = {
 
 
 def flag_message(
-    code: FlagCode, measure: Measure, value: float, threshold: float, name: str | None = None
+    code: FlagCode,
+    measure: Measure,
+    value: float,
+    threshold: float,
+    name: str | None = None,
+    *,
+    is_least: bool = False,
 ) -> tuple[str, str]:
-    """Return the message in English and in Chinese."""
+    """Return the message in English and in Chinese. `is_least` says that the figure is at least `value`."""
     english, chinese = _MESSAGES[code]
     (value_en, value_zh), (limit_en, limit_zh) = _format_figure(measure, abs(value)), _format_figure(measure, threshold)
-    fast = value > 0
+    fast, least, least_zh = value > 0, "at least " if is_least else "", "至少" if is_least else ""
     return (
-        english.format(value=value_en, limit=limit_en, name=name, pace="fast" if fast else "slow"),
-        chinese.format(value=value_zh, limit=limit_zh, name=name, pace="快" if fast else "慢"),
+        english.format(value=least + value_en, limit=limit_en, name=name, pace="fast" if fast else "slow"),
+        chinese.format(value=value_zh, limit=limit_zh, name=name, pace=least_zh + ("快" if fast else "慢")),
     )
 
 

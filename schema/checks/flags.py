@@ -5,6 +5,7 @@ A flag never causes an observation to be refused. A flag is raised once and neve
 
 import enum
 import hashlib
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,8 +19,15 @@ from schema.checks.thresholds import Measure
 from schema.core.context import Info
 from schema.core.ids import compose
 from schema.core.nodes import Node
+from schema.core.times import to_minute
 from schema.fieldwork.observations import Observation
 from schema.media.media import Media
+
+SKEW_STEPS = tuple(60.0 * minutes for minutes in (15, 60, 6 * 60, 24 * 60, 7 * 24 * 60, 30 * 24 * 60, 365 * 24 * 60))
+"""The skews in seconds that viewers without clearance can see beside the threshold.
+
+A clock that is wrong by 37 minutes would name one phone in all reports of a county. Each step has many phones.
+"""
 
 
 @strawberry.enum(description="Whether a flag has been reviewed (处理状态).")
@@ -90,11 +98,11 @@ class Flag(Node, prefix="flg"):
 
     @strawberry.field(description="Message in English.")
     def message(self, info: Info) -> str:
-        return flag_message(self.code, self.measure, self._visible_value(info), self.threshold, self.name)[0]
+        return self._messages(info)[0]
 
     @strawberry.field(description="Message in Chinese (中文说明).")
     def message_zh(self, info: Info) -> str:
-        return flag_message(self.code, self.measure, self._visible_value(info), self.threshold, self.name)[1]
+        return self._messages(info)[1]
 
     @strawberry.field(description="The flagged observation (巡查记录).")
     async def observation(self, info: Info) -> Observation | None:
@@ -118,21 +126,29 @@ class Flag(Node, prefix="flg"):
     async def other_medium(self, info: Info) -> Media | None:
         return await self._medium(info, self.other_observation_id, self.other_medium_id)
 
+    def _messages(self, info: Info) -> tuple[str, str]:
+        value, is_least = self._visible_value(info), self.code is FlagCode.CLOCK_SKEW and not self._is_told(info)
+        return flag_message(self.code, self.measure, value, self.threshold, self.name, is_least=is_least)
+
     def _visible_value(self, info: Info) -> float:
-        """Return the figure, or the threshold if the viewer must not see the other observation.
+        """Return the figure, or what a viewer may see of it who must not tell which observations one device sent.
 
         With the places and times that the viewer sees, an exact speed would name the other observation.
         """
-        return self.value if self._shows_other(info) else self.threshold
+        match self.code:
+            case FlagCode.IMPOSSIBLE_SPEED if not self._is_told(info):
+                return self.threshold
+            case FlagCode.CLOCK_SKEW if not self._is_told(info):
+                return coarsen_skew(self.value, self.threshold)
+            case _:
+                return self.value
 
     def _shows_other(self, info: Info) -> bool:
-        """Whether the viewer may see the other observation.
+        return self.code is not FlagCode.IMPOSSIBLE_SPEED or self._is_told(info)
 
-        Two observations of one device come from the same person, so only viewers with clearance may link them.
-        """
+    def _is_told(self, info: Info) -> bool:
+        """Whether the viewer may link the observations of one device, which come from the same person."""
         viewer = info.context.viewer
-        if self.code is not FlagCode.IMPOSSIBLE_SPEED:
-            return True
         return viewer is not None and viewer.knows(Owner(self.author_id, self.office_path))
 
     @staticmethod
@@ -195,15 +211,25 @@ def finding_key_of(finding: CheckFinding, observation: FlagOwner) -> str:
     return compose("flg", observation.received_at, digest)
 
 
+def coarsen_skew(skew: float, threshold: float) -> float:
+    """Return the largest of `SKEW_STEPS` and the threshold that is not above the skew, with the skew's sign."""
+    size = max([threshold, *(step for step in SKEW_STEPS if threshold < step <= abs(skew))])
+    return math.copysign(size, skew)
+
+
 def raise_flag(finding: CheckFinding, observation: FlagOwner, now: datetime, randomness: bytes) -> Flag:
-    """Return the flag of a finding. Its id is random, so the id tells nothing about the finding."""
+    """Return the flag of a finding. Its id is random, so the id tells nothing about the finding.
+
+    Its times are cut to the minute, because the observations of one batch are checked within milliseconds.
+    """
+    minute = to_minute(now)
     return Flag(
-        id=compose("flg", now, randomness),
+        id=compose("flg", minute, randomness),
         code=finding.code,
         value=round(finding.value, 1),
         threshold=finding.threshold,
         measure=finding.measure,
-        raised_at=now,
+        raised_at=minute,
         state=FlagState.OPEN,
         observation_id=observation.id,
         office_path=observation.office_path,

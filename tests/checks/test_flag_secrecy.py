@@ -1,16 +1,18 @@
 """Test that nothing a reader sees of a flag tells which hidden observation it was raised for."""
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from api.checks.runner import CheckRunner
 from api.graphql.context import clock
-from schema.core.ids import compose
-from schema.core.times import read_instant
+from schema.checks.flags import coarsen_skew
+from schema.core.ids import compose, milliseconds_of
+from schema.core.times import read_instant, to_minute
 from tests.support.flags import FAR, HERE, REVIEW, flags_of
-from tests.support.world import World, new_id
+from tests.support.world import SUBMIT, World, draft, new_id
 
 SEEN = """
 { observations(first: 100) { edges { node {
@@ -62,6 +64,52 @@ async def test_an_uncleared_reader_sees_the_threshold_instead_of_the_speed(world
     [cleared] = await flags_of(world, late) or []
     assert "601" in cleared["message"]
     assert "601" in cleared["messageZh"]
+
+
+async def skewed(world: World, work: CheckRunner, name: str, minutes: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Submit by a phone whose clock is wrong by this. Return the flag as seen with the clearance and without it."""
+    at = (clock() + timedelta(minutes=minutes)).isoformat()
+    given = {"drafts": [draft(capturedAt=at)], "deviceClock": {"at": at, "roundTripMilliseconds": 80}}
+    [result] = (await world.ask(name, SUBMIT, input=given))["submitObservations"]["results"]
+    await work.do_all()
+    [cleared], [seen] = [await flags_of(world, result["id"], reader) or [] for reader in ("officer", "clerk")]
+    return cleared, seen
+
+
+async def test_an_uncleared_reader_sees_only_in_steps_how_wrong_a_clock_was(world: World, work: CheckRunner) -> None:
+    """Two phones of one step look alike, so that the exact skew does not name one of them in all its reports."""
+    cleared, seen = zip(
+        *[await skewed(world, work, name, minutes) for name, minutes in (("inspector", -37), ("inspector2", -51))],
+        strict=True,
+    )
+    assert [round(flag["value"] / 60) for flag in cleared] == [-37, -51]
+    assert {flag["value"] for flag in seen} == {-15 * 60.0}
+    assert {flag["message"] for flag in seen} == {
+        "The device's clock was at least 15 minutes slow (threshold 10 minutes)."
+    }
+    assert {flag["messageZh"] for flag in seen} == {"设备时钟至少慢 15 分钟（阈值 10 分钟）。"}
+    assert cleared[0]["message"] == "The device's clock was 37 minutes slow (threshold 10 minutes)."
+
+
+@pytest.mark.parametrize(
+    ("skew", "threshold", "shown"),
+    [(600, 600, 600), (899, 600, 600), (901, 600, 900), (-7200, 600, -3600), (1000, 1000, 1000), (4000, 1000, 3600)],
+)
+def test_a_skew_is_cut_to_a_step_that_the_threshold_permits(skew: float, threshold: float, shown: float) -> None:
+    assert coarsen_skew(skew, threshold) == shown
+
+
+async def test_the_times_of_flags_do_not_show_which_observations_were_checked_together(
+    world: World, work: CheckRunner
+) -> None:
+    """The observations of one batch are checked within milliseconds of each other."""
+    results = await world.submit("inspector", *(draft(position=HERE | {"isMock": True}) for _ in range(2)))
+    await work.do_all()
+    for result in results:
+        [flag] = await flags_of(world, result["id"], "clerk") or []
+        raised_at = read_instant(flag["raisedAt"])
+        assert raised_at == to_minute(raised_at)
+        assert milliseconds_of(flag["id"]) == raised_at.timestamp() * 1000
 
 
 async def test_an_old_flag_gets_a_random_id_and_keeps_its_reviews(world: World, work: CheckRunner) -> None:

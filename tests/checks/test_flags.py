@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -151,6 +152,9 @@ async def test_only_one_of_several_concurrent_reviews_succeeds(world: World, wor
 
 async def test_flags_are_filtered_and_paginated(world: World, work: CheckRunner) -> None:
     ids = [await mocked(world, work) for _ in range(3)]
+    for minute, (_, id) in enumerate(ids):
+        raised = {"$set": {"raised_at": datetime(2026, 11, 20, 1, minute, tzinfo=UTC)}}
+        await world.store.mongo.collection("flags").update_one({"_id": id}, raised)
     await world.ask("officer", REVIEW, input=verdict(ids[0][1]))
 
     async def listed(**filter: Any) -> set[str]:
