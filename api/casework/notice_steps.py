@@ -1,5 +1,6 @@
 """Issue rectification notices, and take their steps: acknowledge, reply, return, verify and withdraw."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import strawberry
@@ -9,10 +10,14 @@ from api.casework.standing import acting_on, visible_case
 from api.graphql.context import Context
 from api.graphql.creation import create_once
 from api.graphql.nodes import first_or_none
+from api.media.announcements import expect_media
+from api.media.deduplication import mark_duplicates_uploaded
+from api.media.uploads import sign_slots
 from schema.casework import standing
 from schema.casework.cases import Case, CaseEventKind
 from schema.casework.notices import (
     BY_UNIT,
+    MAX_EVIDENCE,
     MAX_HISTORY,
     MAX_NOTICES,
     MAX_REQUIREMENTS,
@@ -24,6 +29,7 @@ from schema.casework.notices import (
     check_step,
     is_answerable,
     notice_number,
+    states_before,
 )
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
@@ -31,6 +37,9 @@ from schema.core.refusals import Refusal, RefusalCode
 from schema.core.replays import check_replay
 from schema.core.texts import check_text
 from schema.core.times import BEIJING
+from schema.media.media import Media
+from schema.media.media_drafts import MediaDraft, media_from_draft
+from schema.media.uploads import UploadSlot
 from schema.organisation.units import Unit
 from storage.access.visibility import of_offices
 from storage.casework.notices import ISSUABLE
@@ -73,6 +82,10 @@ class NoticeStepInput:
         description="The reply, up to 5,000 characters, or the reason, up to 2,000. Needed for a reply, a return and a "
         "withdrawal. The unit and the office both read it.",
         default=None,
+    )
+    media: list[MediaDraft] = strawberry.field(
+        description="Evidence of a reply, up to 20 media. Upload them to the slots of the answer (整改材料).",
+        default_factory=list,
     )
 
 
@@ -135,8 +148,10 @@ async def issue(context: Context, input: IssueNoticeInput) -> Notice:
     return await create_once(find, create, check, attempts=ATTEMPTS)
 
 
-async def take_step(context: Context, input: NoticeStepInput, to: NoticeState) -> Notice:
-    """Move a notice to the state `to`. If its history already has the step, return the notice as it is now.
+async def take_step(context: Context, input: NoticeStepInput, to: NoticeState) -> tuple[Notice, list[UploadSlot]]:
+    """Move a notice to the state `to`, and return it with slots for the evidence that has not arrived.
+
+    If its history already has the step, nothing changes.
 
     Raise `Refusal(WRONG_STATE)` if the notice's state does not allow the step, and `Refusal(OUT_OF_SCOPE)` if the step
     is not for the viewer: the unit answers, and the office decides, by a person who wrote neither notice nor answer.
@@ -144,9 +159,17 @@ async def take_step(context: Context, input: NoticeStepInput, to: NoticeState) -
     validate_id(input.id, "evt", field="id")
     check_step(to, input.text)
     notice = await _visible_notice(context, input.notice_id)
+    media = _parse_evidence(context, input, to)
     digest = digest_of(input)
-    if replayed := _as_sent(context, notice, input, to, digest):
-        return replayed
+    moved = _as_sent(context, notice, input, to, digest) or await _move(context, notice, input, to, digest, media)
+    known = await context.store.media.many([medium.id for medium in media]) if media else []
+    slots = await sign_slots(context, await mark_duplicates_uploaded(context, known)) if known else {}
+    return moved, [slots[id] for id in (str(medium.id) for medium in media) if id in slots]
+
+
+async def _move(
+    context: Context, notice: Notice, input: NoticeStepInput, to: NoticeState, digest: str, media: Sequence[Media]
+) -> Notice:
     condition = _condition(context, notice, to)
     if to is NoticeState.RETURNED:
         await _require_room(context, notice)
@@ -155,7 +178,12 @@ async def take_step(context: Context, input: NoticeStepInput, to: NoticeState) -
     if kind := CASE_EVENTS.get(to):
         note = None if to in BY_UNIT else input.text
         case_event = noted(context, kind, note=note, about=[str(notice.id)])
-    event = _event(context, input.id, to, input.text, digest)
+    if media and notice.state in states_before(to):
+        others, _ = await expect_media(context, media)
+        if others:
+            raise Refusal(RefusalCode.CONFLICT, field="media")
+    ids = tuple(str(medium.id) for medium in media)
+    event = _event(context, input.id, to, input.text, digest, ids)
     moved = await context.store.notices.step(notice.id, event, fields, condition, case_event)
     if moved is not None:
         return moved
@@ -165,6 +193,26 @@ async def take_step(context: Context, input: NoticeStepInput, to: NoticeState) -
     raise Refusal(
         RefusalCode.WRONG_STATE, f"A notice can't move from {now.state.value} to {to.value}.", field="noticeId"
     )
+
+
+def _parse_evidence(context: Context, input: NoticeStepInput, to: NoticeState) -> list[Media]:
+    """Return the media of the step. Raise `Refusal` if the step takes none, or if one of them is invalid."""
+    if input.media and to is not NoticeState.REPLIED:
+        raise Refusal(RefusalCode.BAD_INPUT, "Only a reply has evidence.", field="media")
+    if len(input.media) > MAX_EVIDENCE or len({draft.id for draft in input.media}) < len(input.media):
+        raise Refusal(RefusalCode.BAD_INPUT, f"A reply has at most {MAX_EVIDENCE} different media.", field="media")
+    return [
+        media_from_draft(
+            draft,
+            observation_id=None,
+            notice_id=input.notice_id,
+            uploader_id=context.actor.user_id,
+            now=context.now,
+            max_bytes=context.settings.max_media_bytes,
+            field=f"media.{number}",
+        )
+        for number, draft in enumerate(input.media)
+    ]
 
 
 def _condition(context: Context, notice: Notice, to: NoticeState) -> Filter:
@@ -232,7 +280,9 @@ def _as_sent(context: Context, notice: Notice, input: NoticeStepInput, to: Notic
     return notice
 
 
-def _event(context: Context, id: str, state: NoticeState, text: str | None, digest: str) -> NoticeEvent:
+def _event(
+    context: Context, id: str, state: NoticeState, text: str | None, digest: str, media_ids: tuple[str, ...] = ()
+) -> NoticeEvent:
     return NoticeEvent(
         id=strawberry.ID(id),
         state=state,
@@ -241,4 +291,5 @@ def _event(context: Context, id: str, state: NoticeState, text: str | None, dige
         by_id=context.actor.user_id,
         by_capacity=context.actor.capacity,
         sent_sha256=digest,
+        media_ids=media_ids,
     )

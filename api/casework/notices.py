@@ -14,6 +14,7 @@ from schema.casework import notices
 from schema.casework.notices import Notice, NoticeState
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refused
+from schema.media.uploads import UploadSlot
 from storage.casework.notices import keyset_of
 from storage.mongodb.client import Document
 from storage.mongodb.filters import all_of
@@ -22,6 +23,9 @@ from storage.mongodb.filters import all_of
 @strawberry.type(description="The notice as it is now.")
 class NoticePayload:
     notice: Notice = strawberry.field(description="The notice.")
+    uploads: list[UploadSlot] = strawberry.field(
+        description="For a reply: upload slots for its media that have not arrived.", default_factory=list
+    )
 
 
 @strawberry.input(description="Filter of rectification notices.")
@@ -70,31 +74,36 @@ class NoticeMutations:
 
     @mutation(description="Acknowledge a notice, for the unit's liaison (签收).")
     async def acknowledge_notice(self, info: Info, input: NoticeStepInput) -> NoticeResult:
-        return NoticePayload(notice=await take_step(info.context, input, NoticeState.ACKNOWLEDGED))
+        return await _take_step(info, input, NoticeState.ACKNOWLEDGED)
 
     @mutation(
         description="Reply to a notice, for the unit's liaison. When all open notices of the case have a reply, the case "
         "is in VERIFYING (回复整改)."
     )
     async def reply_to_notice(self, info: Info, input: NoticeStepInput) -> NoticeResult:
-        return NoticePayload(notice=await take_step(info.context, input, NoticeState.REPLIED))
+        return await _take_step(info, input, NoticeState.REPLIED)
 
     @mutation(
         description="Return a reply with a reason. The unit must reply again, and the case is in RECTIFYING (退回)."
     )
     async def return_notice(self, info: Info, input: NoticeStepInput) -> NoticeResult:
-        return NoticePayload(notice=await take_step(info.context, input, NoticeState.RETURNED))
+        return await _take_step(info, input, NoticeState.RETURNED)
 
     @mutation(
         description="Verify that the fault is put right. The caller wrote neither the notice nor an answer to it, and is "
         "not of the unit (核查销号)."
     )
     async def verify_notice(self, info: Info, input: NoticeStepInput) -> NoticeResult:
-        return NoticePayload(notice=await take_step(info.context, input, NoticeState.VERIFIED))
+        return await _take_step(info, input, NoticeState.VERIFIED)
 
     @mutation(description="Withdraw a notice with a reason. The unit still sees it (撤回督办).")
     async def withdraw_notice(self, info: Info, input: NoticeStepInput) -> NoticeResult:
-        return NoticePayload(notice=await take_step(info.context, input, NoticeState.WITHDRAWN))
+        return await _take_step(info, input, NoticeState.WITHDRAWN)
+
+
+async def _take_step(info: Info, input: NoticeStepInput, to: NoticeState) -> NoticePayload:
+    notice, uploads = await take_step(info.context, input, to)
+    return NoticePayload(notice=notice, uploads=uploads)
 
 
 REGISTRATION = Registration(

@@ -95,7 +95,7 @@ class CheckRunner:
             log.warning("work failed", work="check", reason=type(error).__name__)
 
     async def _check(self, claim: Claim) -> None:
-        seen = await self.store.observations.whole(claim.observation_id)
+        seen = await self.store.observations.whole(claim.observation_id) if claim.observation_id else None
         # A medium may be ready before its observation is stored, or the observation may never name the medium. Nothing
         # is checked then: the check of the observation itself is due separately.
         if seen is None or (claim.medium_id and claim.medium_id not in seen.content.media_ids):
@@ -221,10 +221,10 @@ class CheckRunner:
         digests = sorted({medium.sha256 for medium in media})
         same = await self.store.checks.same_files(digests, seen.id) if digests else []
         pairs = {
-            (str(mine.id), str(theirs.id)): (str(mine.id), theirs.observation_id, str(theirs.id), 0, True)
+            (str(mine.id), str(theirs.id)): (str(mine.id), other_id, str(theirs.id), 0, True)
             for mine in media
             for theirs in same
-            if mine.sha256 == theirs.sha256
+            if mine.sha256 == theirs.sha256 and (other_id := theirs.observation_id)
         }
         near: list[tuple[str, str, int]] = []
         likenesses = await self.store.likenesses.of([medium.id for medium in media])
@@ -236,10 +236,11 @@ class CheckRunner:
         theirs_by_id = {
             str(medium.id): medium for medium in await self.store.media.many(sorted({id for _, id, _ in near}))
         }
-        for mine_id, other_id, bits in near:
-            theirs = theirs_by_id.get(other_id)
-            if theirs and theirs.observation_id != seen.id and theirs.state is MediaState.READY:
-                pairs.setdefault((mine_id, other_id), (mine_id, theirs.observation_id, other_id, bits, False))
+        for mine_id, id, bits in near:
+            theirs = theirs_by_id.get(id)
+            other_id = theirs.observation_id if theirs and theirs.state is MediaState.READY else None
+            if other_id and other_id != seen.id:
+                pairs.setdefault((mine_id, id), (mine_id, other_id, id, bits, False))
         return list(pairs.values())
 
 

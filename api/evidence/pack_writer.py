@@ -125,7 +125,7 @@ class Packing:
         self.media.append(
             PackedMedium(
                 id=media.id,
-                observation_id=media.observation_id,
+                observation_id=str(self.content.observations[observation_number - 1].id),
                 state=str(media.state.value),
                 sha256=media.sha256,
                 byte_size=media.byte_size,

@@ -18,7 +18,8 @@ from schema.core.replays import check_replay
 from schema.core.texts import MAX_NOTE, check_text
 from schema.fieldwork.drafts import MAX_MEDIA, ObservationDraft, content_of
 from schema.fieldwork.observations import Observation, ObservationContent, ObservationRevision
-from schema.media.media import Media, media_from_draft
+from schema.media.media import Media
+from schema.media.media_drafts import media_from_draft
 from schema.media.uploads import UploadSlot
 from storage.casework.cases import UndoneError
 from storage.mongodb.codecs import to_document

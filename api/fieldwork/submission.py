@@ -34,7 +34,8 @@ from schema.fieldwork.drafts import (
 )
 from schema.fieldwork.observations import Observation, ObservationContent
 from schema.fieldwork.placement import Directory
-from schema.media.media import Media, media_from_draft
+from schema.media.media import Media
+from schema.media.media_drafts import media_from_draft
 from storage.mongodb.combined_reads import run_together
 
 

@@ -9,7 +9,7 @@ from schema.casework.assignment_answers import MAX_ANSWERS, MAX_HELD
 from schema.casework.assignment_notes import MAX_EDITS_KEPT, NoteField
 from schema.casework.cases import MAX_OBSERVATIONS
 from schema.casework.note_edits import MAX_EDITS
-from schema.casework.notices import MAX_HISTORY, MAX_NOTICES
+from schema.casework.notices import MAX_EVIDENCE, MAX_HISTORY, MAX_NOTICES
 from schema.checks.flags import MAX_REVIEWS
 from schema.core.pagination import MAX_PAGE
 from schema.core.sequences import WINDOW
@@ -44,6 +44,8 @@ LIST_SIZES: dict[str, int] = {
     "Media.redactions": MAX_OF_MEDIUM,
     "MonitoringPoint.monitors": 20,
     "Notice.history": MAX_HISTORY,
+    "NoticeEvent.media": MAX_EVIDENCE,
+    "NoticePayload.uploads": MAX_EVIDENCE,
     "Observation.cases": 20,
     "Observation.flags": 50,
     "Observation.followUps": 20,

@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 import structlog
 
 from api.graphql.context import Context
+from schema.access.permissions import AUTHORS
 from schema.core.ids import validate_id
 from schema.core.refusals import NextStep, Refusal, RefusalCode
-from schema.media.media import Media, MediaDraft, is_same_medium, media_from_draft
+from schema.media.media import Media
+from schema.media.media_drafts import MediaDraft, is_same_medium, media_from_draft
 from schema.media.uploads import UploadRequest
 from storage.s3 import multipart
 from storage.s3.client import ObjectStoreDeclinedError
@@ -55,7 +57,8 @@ async def record_announcements(
     """Record the announced media that are not stored yet. Return the recorded media by id.
 
     `mine` holds the viewer's media that are already stored, by id. Requests whose index is in `refusals` are skipped.
-    For each further refused request, the refusal is added to `refusals` under the request's index.
+    For each further refused request, the refusal is added to `refusals` under the request's index. Only people who may
+    submit observations may announce their media.
     """
     fresh: dict[str, Media] = {}
     room = MAX_UNNAMED
@@ -91,6 +94,8 @@ async def record_announcements(
 def _announced_media(context: Context, request: UploadRequest, field: str) -> Media:
     announcement = request.announcement
     assert announcement  # noqa: S101  the caller has checked
+    if not AUTHORS.admits(context.actor):
+        raise Refusal(RefusalCode.FORBIDDEN, field=field)
     draft = MediaDraft(
         id=request.media_id,
         sha256=announcement.sha256,
@@ -117,7 +122,7 @@ async def sweep_unnamed(store: Store, now: datetime, measured: Callable[[str], A
     """
     before = now - UNNAMED_FOR
     for media in await store.media.find_unnamed(before, MAX_AT_ONCE):
-        if await store.observations.has_medium(media.observation_id, media.id):
+        if media.observation_id and await store.observations.has_medium(media.observation_id, media.id):
             await store.media.mark_named([media.id])
         elif await store.media.delete_unnamed(media.id, before):
             with measured("unnamed"):

@@ -6,14 +6,18 @@ from datetime import datetime, timedelta
 
 from api.graphql.context import Context
 from api.graphql.loaders import Loader, by_id
+from schema.casework.cases import NOTICE
 from schema.core.ids import compose
 from schema.fieldwork.observations import Observation
 from schema.media.media import Link, Media, MediaState, Rendition, Thumbnail
 
 
 async def find_media(context: Context, id: str) -> Media | None:
-    """Return the medium if the viewer may see its observation and the observation names the medium, otherwise None."""
+    """Return the medium if the viewer may see the observation or notice that names the medium, otherwise None."""
     media = await context.load.one(Media, id)
+    if media and media.notice_id:
+        notice = await context.load.one(NOTICE, media.notice_id)
+        return media if notice and notice.names(id) else None
     observation = await context.load.one(Observation, media.observation_id) if media else None
     return media if observation and id in observation.content.media_ids else None
 

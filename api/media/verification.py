@@ -101,7 +101,9 @@ class MediaVerifier:
             return
         waited = self.now() - media.expected_at
         if waited > NAMED_FOR or (
-            waited > self.give_up_after and not await self.store.observations.has_medium(media.observation_id, media.id)
+            waited > self.give_up_after
+            and media.observation_id is not None
+            and not await self.store.observations.has_medium(media.observation_id, media.id)
         ):
             # The phone is gone, or the medium's draft was refused or never arrived. If the draft is sent again or a
             # slot is issued, the search resumes.

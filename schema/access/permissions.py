@@ -42,6 +42,8 @@ CLEARED = Permit(clearance=Clearance.IDENTITY)
 
 _R = Role
 AUTHORS = only(_R.INSPECTOR, _R.MONITOR, _R.OFFICER)
+UPLOADERS = only(_R.INSPECTOR, _R.MONITOR, _R.OFFICER, _R.LIAISON)
+"""Roles whose media the object store takes in: authors of observations, and liaisons who reply to notices."""
 READERS = only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER)
 FOLLOWERS = only(_R.INSPECTOR, _R.SUPERVISOR, _R.OFFICER)
 OFFICERS = only(_R.OFFICER)

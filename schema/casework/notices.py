@@ -17,6 +17,7 @@ from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
 from schema.core.texts import MAX_NOTE, check_length
+from schema.media.media import Media
 from schema.organisation.units import Unit
 
 MAX_TITLE = 200
@@ -27,6 +28,8 @@ MAX_HISTORY = 100
 
 A notice is one document, and each list reads its history whole. Each return is followed by one reply.
 """
+MAX_EVIDENCE = 20
+"""Maximum number of media of one reply."""
 MAX_NOTICES = 50
 """Maximum number of notices of one case. Every view of a case may list them whole."""
 
@@ -85,6 +88,13 @@ class NoticeEvent:
     by_id: strawberry.Private[str]
     by_capacity: strawberry.Private[Capacity]
     sent_sha256: strawberry.Private[str]
+    media_ids: strawberry.Private[tuple[str, ...]] = ()
+
+    @strawberry.field(
+        description="Evidence of the unit's reply, at most 20 media, in the order of the reply (整改材料)."
+    )
+    async def media(self, info: Info) -> list[Media]:
+        return await info.context.load.many(Media, self.media_ids)
 
     @strawberry.field(description="The person who caused the event. Null if the viewer must not know this person.")
     async def by(self, info: Info) -> User | None:
@@ -130,6 +140,10 @@ class Notice(Node, prefix="ntc"):
     async def case(self, info: Info) -> Case | None:
         return await info.context.load.one(Case, self.case_id)
 
+    def names(self, medium_id: str) -> bool:
+        """Return whether the medium is evidence of a reply."""
+        return any(medium_id in event.media_ids for event in self.history)
+
     def may_be_verified_by(self, viewer: Viewer) -> bool:
         """Return whether the viewer is independent of the notice and of its unit.
 
@@ -167,9 +181,9 @@ PERMITS: tuple[Row, ...] = (
     ("Query", only(Role.LIAISON, Role.INSPECTOR, Role.SUPERVISOR, Role.OFFICER), "notices"),
     ("Mutation", OFFICERS, "issueNotice returnNotice verifyNotice withdrawNotice"),
     ("Mutation", only(Role.LIAISON), "acknowledgeNotice replyToNotice"),
-    ("NoticePayload", SEEN, "notice"),
+    ("NoticePayload", SEEN, "notice uploads"),
     ("Notice", SEEN, "id number year sequence title requirements dueOn state issuedAt endedAt returns history"),
     ("Notice", SEEN, "unit office case"),
-    ("NoticeEvent", SEEN, "id state at text by"),
+    ("NoticeEvent", SEEN, "id state at text media by"),
     *connection("Notice"),
 )

@@ -25,7 +25,7 @@ from schema.fieldwork.observations import (
 from schema.fieldwork.placement import PlacementResult
 from schema.fieldwork.receipts import Receipt
 from schema.geography.positions import GeoPointInput, locate
-from schema.media.media import MediaDraft
+from schema.media.media_drafts import MediaDraft
 from schema.media.uploads import UploadSlot
 
 MAX_TEXT = 20_000

@@ -12,7 +12,8 @@ from schema.core.digests import canonical
 from schema.fieldwork.drafts import ComplainantInput, ObservationDraft
 from schema.fieldwork.observations import Observation, ObservationContent, ObservationRevision
 from schema.geography.positions import GeoPoint, GeoPointInput
-from schema.media.media import Media, MediaDraft
+from schema.media.media import Media
+from schema.media.media_drafts import MediaDraft
 
 
 def submission_of(observation: Observation, revision: ObservationRevision, media: Mapping[str, Media]) -> bytes | None:

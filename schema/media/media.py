@@ -1,11 +1,10 @@
-"""Define media (影像资料): the photos, videos, sounds and documents of observations.
+"""Define media (影像资料): the photos, videos, sounds and documents of observations, and of replies to notices.
 
 A phone declares a medium with its SHA-256, and uploads the bytes directly to the object store. The worker verifies the
 stored bytes. Verified bytes never change.
 """
 
 import enum
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -16,12 +15,9 @@ from schema.access.guards import IdentityOnly
 from schema.access.permissions import CLEARED, SEEN, Row
 from schema.access.viewers import Owner
 from schema.core.context import Info, Kind
-from schema.core.ids import validate_id
 from schema.core.nodes import Node
-from schema.core.refusals import Refusal, RefusalCode
-from schema.core.times import ByteCount, to_millis, to_minute
+from schema.core.times import ByteCount, to_minute
 from schema.media.media_facts import MediaFacts
-from schema.media.object_keys import first_key
 from schema.media.shown_times import Clocks, ShownTime, time_of_medium
 
 if TYPE_CHECKING:
@@ -30,8 +26,6 @@ if TYPE_CHECKING:
 
 OBSERVATION: "Kind[Observation]" = Kind("Observation")
 REDACTION: "Kind[Redaction]" = Kind("Redaction")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 @strawberry.enum(description="The type of a medium (类型).")
@@ -126,7 +120,9 @@ class Thumbnail:
     sha256: str | None = None
 
 
-@strawberry.type(description="A photo, video, sound or document of an observation (影像资料).")
+@strawberry.type(
+    description="A photo, video, sound or document of an observation, or of a unit's reply to a notice (影像资料)."
+)
 class Media(Node, prefix="med"):
     kind: MediaKind = strawberry.field(description="Type of the medium.")
     state: MediaState = strawberry.field(description="State of the medium.")
@@ -148,7 +144,8 @@ class Media(Node, prefix="med"):
         description="What the verified bytes contain. Null until `state` is READY.", default=None
     )
     thumbnails: strawberry.Private[tuple[Thumbnail, ...]] = ()
-    observation_id: strawberry.Private[str]
+    observation_id: strawberry.Private[str | None]
+    """None for evidence of a unit's reply to a notice."""
     uploader_id: strawberry.Private[str]
     key: strawberry.Private[str]
     md5: strawberry.Private[str | None] = None
@@ -163,6 +160,7 @@ class Media(Node, prefix="med"):
     """True if the worker could not copy the bytes. The phone then has to upload them."""
     attempts: strawberry.Private[int] = 0
     decoding_failures: strawberry.Private[int] = 0
+    notice_id: strawberry.Private[str | None] = None
 
     @strawberry.field(name="expectedAt", description="When the phone declared the medium, for others to the minute.")
     def shown_expected_at(self, info: Info) -> datetime:
@@ -213,7 +211,9 @@ class Media(Node, prefix="med"):
             expected_at=self._told(info, self.expected_at),
         )
 
-    @strawberry.field(description="The observation that the medium belongs to.")
+    @strawberry.field(
+        description="The observation that the medium belongs to. Null for evidence of a reply to a notice."
+    )
     async def observation(
         self, info: Info
     ) -> Annotated["Observation", strawberry.lazy("schema.fieldwork.observations")] | None:
@@ -226,69 +226,6 @@ class Media(Node, prefix="med"):
         self, info: Info
     ) -> list[Annotated["Redaction", strawberry.lazy("schema.publication.redactions")]]:
         return await info.context.load.related(REDACTION, media=self.id)
-
-
-@strawberry.input(description="A medium that the phone will upload (影像资料).")
-class MediaDraft:
-    id: strawberry.ID = strawberry.field(description="Id that the phone creates: `med_` and a UUIDv7.")
-    sha256: str = strawberry.field(description="SHA-256 of the bytes, 64 lower-case hexadecimal digits.")
-    byte_size: ByteCount = strawberry.field(description="Size in bytes.")
-    content_type: str = strawberry.field(
-        description="Content type, such as image/jpeg. Detect it from the bytes, not from the file name."
-    )
-    md5: str | None = strawberry.field(
-        description="MD5 of the bytes, 32 lower-case hexadecimal digits. An object store that can't check SHA-256 "
-        "uses the MD5 to refuse wrong bytes.",
-        default=None,
-    )
-    captured_at: datetime | None = strawberry.field(
-        description="When the photo or recording was made, by the phone's clock.", default=None
-    )
-
-
-def media_from_draft(
-    draft: MediaDraft, *, observation_id: str, uploader_id: str, now: datetime, max_bytes: int, field: str
-) -> Media:
-    """Validate the draft of a medium and return the medium in state EXPECTED. Its object key contains its id and SHA-256.
-
-    `field` is the path of the draft in the input. Raise a `Refusal` with the path of the invalid value.
-    """
-    validate_id(draft.id, "med", field=f"{field}.id")
-    if not _SHA256.fullmatch(draft.sha256):
-        raise Refusal(RefusalCode.BAD_INPUT, "A SHA-256 has 64 lower-case hexadecimal digits.", field=f"{field}.sha256")
-    if draft.md5 is not None and not _MD5.fullmatch(draft.md5):
-        raise Refusal(RefusalCode.BAD_INPUT, "An MD5 has 32 lower-case hexadecimal digits.", field=f"{field}.md5")
-    if draft.content_type not in KINDS:
-        raise Refusal(
-            RefusalCode.BAD_INPUT,
-            f"The content type must be one of {', '.join(sorted(KINDS))}.",
-            field=f"{field}.contentType",
-        )
-    if not 1 <= draft.byte_size <= max_bytes:
-        raise Refusal(RefusalCode.BAD_INPUT, f"A medium has 1 to {max_bytes} bytes.", field=f"{field}.byteSize")
-    return Media(
-        id=draft.id,
-        kind=KINDS[draft.content_type],
-        state=MediaState.EXPECTED,
-        sha256=draft.sha256,
-        byte_size=draft.byte_size,
-        content_type=draft.content_type,
-        captured_at=to_millis(draft.captured_at) if draft.captured_at else None,
-        expected_at=now,
-        observation_id=observation_id,
-        uploader_id=uploader_id,
-        key=first_key(draft.id, draft.sha256),
-        md5=draft.md5,
-    )
-
-
-def is_same_medium(known: Media, announced: Media) -> bool:
-    """Return whether both media have the same observation, uploader, SHA-256, size and declared content type."""
-
-    def identity(media: Media) -> tuple[object, ...]:
-        return media.observation_id, media.uploader_id, media.sha256, media.byte_size, media.content_type
-
-    return identity(known) == identity(announced)
 
 
 PERMITS: tuple[Row, ...] = (

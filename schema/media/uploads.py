@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.access.permissions import AUTHORS, SEEN, Row
+from schema.access.permissions import SEEN, UPLOADERS, Row
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.core.times import ByteCount
 
@@ -204,7 +204,7 @@ def validate_part_digests(request: UploadRequest) -> dict[int, str]:
 
 
 PERMITS: tuple[Row, ...] = (
-    ("Mutation", AUTHORS, "requestUploads abortUploads confirmMedia"),
+    ("Mutation", UPLOADERS, "requestUploads abortUploads confirmMedia"),
     ("AbortResult", SEEN, "mediaId media refusal"),
     ("AbortUploadsPayload", SEEN, "results"),
     ("ConfirmMediaPayload", SEEN, "results"),

@@ -20,7 +20,7 @@ from api.settings import Settings
 from schema.access.viewers import Viewer
 from schema.casework.assignments import AssignmentState
 from schema.fieldwork.drafts import Outcome
-from schema.media.media import MediaDraft
+from schema.media.media_drafts import MediaDraft
 from scripts.demo.case_steps import CaseScript
 from scripts.demo.observations import PlannedObservation
 from scripts.demo.people import People

@@ -12,7 +12,8 @@ import anyio.to_thread
 
 from api.media.verification import MediaVerifier
 from schema.core.times import ByteCount
-from schema.media.media import Media, MediaDraft, MediaState
+from schema.media.media import Media, MediaState
+from schema.media.media_drafts import MediaDraft
 from scripts.demo.observations import Shot
 from scripts.demo.scenes import SceneExif, draw_scene
 from storage.formats.sandbox import Decoder

@@ -52,9 +52,12 @@ def due(at: datetime) -> Document:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claimed check of an observation. `medium_id` is set if only one of its media must be checked."""
+    """A claimed check of an observation. `medium_id` is set if only one of its media must be checked.
 
-    observation_id: str
+    `observation_id` is None if the medium belongs to no observation. Nothing is checked then.
+    """
+
+    observation_id: str | None
     round: int
     medium_id: str | None = None
 
@@ -116,7 +119,7 @@ class Checks:
         """Return READY media of other observations whose SHA-256 is one of `digests`, at most `MAX_SAME` of each."""
         pipelines: list[list[Document]] = [
             [
-                {"$match": {"sha256": digest, "state": "READY", "observation_id": {"$ne": observation_id}}},
+                {"$match": {"sha256": digest, "state": "READY", "observation_id": {"$nin": [observation_id, None]}}},
                 {"$limit": MAX_SAME},
             ]
             for digest in digests

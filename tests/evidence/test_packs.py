@@ -22,7 +22,8 @@ from schema.fieldwork.observations import Category, Method, Placement, Severity
 from schema.fieldwork.placement import PlacementResult
 from schema.fieldwork.submissions import submission_of
 from schema.geography.positions import Datum, GeoPointInput, PositionSource
-from schema.media.media import Media, MediaDraft, media_from_draft
+from schema.media.media import Media
+from schema.media.media_drafts import MediaDraft, media_from_draft
 from scripts.verify import verify_pack
 from tests.support.flags import HERE, REVIEW, flags_of
 from tests.support.packs import PHOTO, files_of, observed, packed, verified

@@ -219,6 +219,7 @@ async def test_a_worker_cannot_give_up_media_of_a_draft_accepted_meanwhile(
     while claimed and claimed.id != stranded["id"]:
         claimed = await claim(world, clock() + timedelta(hours=2), timedelta(seconds=15))
     assert claimed
+    assert claimed.observation_id
     assert not await world.store.observations.has_medium(claimed.observation_id, claimed.id)
     await world.submit("inspector", sent | {"media": [stranded]})
     assert await world.store.verification.give_up(claimed) is False

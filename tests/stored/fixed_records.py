@@ -187,6 +187,7 @@ def notice_event(number: int, state: NoticeState) -> NoticeEvent:
         by_id=fixed_id("usr", 4),
         by_capacity=OPEN,
         sent_sha256=DIGEST,
+        media_ids=(fixed_id("med", 1),),
     )
 
 

@@ -23,7 +23,7 @@ from schema.fieldwork.drafts import Author, ComplainantInput, ObservationDraft, 
 from schema.fieldwork.observations import Category, Method, Observation, ObservationRevision, Placement, Severity
 from schema.fieldwork.placement import PlacementResult
 from schema.geography.positions import Datum, GeoPointInput, PositionSource
-from schema.media.media import MediaDraft
+from schema.media.media_drafts import MediaDraft
 from storage.checks.queue import Claim
 from storage.mongodb.client import Document, Session
 from storage.mongodb.codecs import to_document

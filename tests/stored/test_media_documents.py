@@ -10,17 +10,8 @@ from api.server.services import open_services
 from api.settings import Settings
 from schema.access.viewers import Role, Viewer
 from schema.core.times import ByteCount
-from schema.media.media import (
-    Link,
-    Media,
-    MediaDraft,
-    MediaKind,
-    MediaRejection,
-    MediaState,
-    Rendition,
-    Thumbnail,
-    media_from_draft,
-)
+from schema.media.media import Link, Media, MediaKind, MediaRejection, MediaState, Rendition, Thumbnail
+from schema.media.media_drafts import MediaDraft, media_from_draft
 from schema.media.media_facts import MediaDamage, MediaFacts, MotionVideo, PositionAbsence
 from schema.publication.redactions import (
     FaceDetection,
@@ -115,7 +106,12 @@ def announced(number: int) -> Media:
 
 
 async def test_media_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """There are media at every step. Of the last two, one is claimed for a check, and the other has been checked."""
+    """There are media at every step. Of the last two, one is claimed for a check, and the other has been checked.
+
+    Another was stored before media could belong to a notice.
+    """
+    former = fixed_id("med", 21)
+    await goldens.restore("media", former)
     whole, unnamed, named, open_one = whole_medium(1), announced(2), announced(3), announced(4)
     verified, rejected, copied, uncopied = (announced(number) for number in (5, 6, 7, 8))
     unhashed, checked = whole_medium(9), whole_medium(10)
@@ -145,6 +141,7 @@ async def test_media_keep_their_stored_form(records: Store, goldens: Goldens) ->
         assert found == Claim(fixed_id("obs", 1), 1, hashed.id)
     await records.checks.finish(Claim(fixed_id("obs", 1), 1, checked.id))
     await goldens.check("media")
+    assert await records.media.many([former]) == [replace(whole, id=former)]
     assert ready == replace(
         verified,
         state=MediaState.READY,

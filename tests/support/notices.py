@@ -18,7 +18,9 @@ def operation(name: str) -> str:
     kind = "IssueNoticeInput" if name == "issueNotice" else "NoticeStepInput"
     return f"""
 mutation Notice($input: {kind}!) {{
-  {name}(input: $input) {{ ... on NoticePayload {{ notice {{ {NOTICE_FIELDS} }} }} {REFUSED} }}
+  {name}(input: $input) {{
+    ... on NoticePayload {{ notice {{ {NOTICE_FIELDS} }} uploads {{ mediaId url headers {{ name value }} }} }} {REFUSED}
+  }}
 }}"""
 
 

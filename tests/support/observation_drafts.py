@@ -6,7 +6,7 @@ from schema.core.ids import compose
 from schema.core.times import ByteCount
 from schema.fieldwork.drafts import ObservationDraft
 from schema.fieldwork.observations import Category, Method, Severity
-from schema.media.media import MediaDraft
+from schema.media.media_drafts import MediaDraft
 
 
 def typed_draft() -> ObservationDraft:
