@@ -70,8 +70,8 @@ class Settings:
     max_tokens: int = 3000
     max_cost: int = 2_000_000
     """Largest number of fields in an answer if every list were as long as it can be. It refuses hopeless documents."""
-    max_work: int = 60_000
-    """Largest work of making an answer, counted while it is made. 60,000 take about 0.7 s of a processor."""
+    max_work: int = 240_000
+    """Largest work of making an answer, counted while it is made. 240,000 take up to 0.7 s of a processor."""
     execution: str = "plan"
     """How operations are executed: by a `plan` that is compiled once for a document, or by `graphql-core` alone."""
     introspection: bool = True

@@ -87,6 +87,10 @@ class Query:
     def leaves(self) -> Leaves:
         return Leaves()
 
+    @strawberry.field
+    def failing(self) -> int | None:
+        raise ValueError
+
 
 @strawberry.type
 class Mutation:
@@ -115,6 +119,18 @@ def bounded(request: pytest.FixtureRequest) -> Bounded:
         return Schema(Query, Mutation, Subscription, execution_context_class=request.param(limit, seconds))
 
     return make
+
+
+async def test_what_graphql_core_must_execute_has_a_limit_of_its_own() -> None:
+    schema = Schema(Query, execution_context_class=planned_by(200, core_limit=50))
+    text = "{ leaves { items(count: 9) { number } } }"
+    assert not (await schema.execute(text)).errors
+    cause = await refusal_of(schema, text[:-1] + "failing }")
+    assert (cause.code, "limit of 50" in cause.message) == (RefusalCode.LIMIT_EXCEEDED, True)
+    assert (await schema.execute("{ failing leaves { __typename } }")).data == {
+        "failing": None,
+        "leaves": {"__typename": "Leaves"},
+    }
 
 
 async def refusal_of(schema: Schema, text: str, context: list[str] | None = None) -> Refusal:

@@ -22,7 +22,7 @@ from graphql.execution.middleware import MiddlewareManager
 from api.graphql.execution.compiler import compile_operation
 from api.graphql.execution.plans import ObjectPlan
 from api.graphql.execution.runs import Outcome, Run
-from api.graphql.work_limit import BoundedExecutor, bounded_by
+from api.graphql.work_limit import CORE_SHARE, BoundedExecutor, bounded_by
 from api.http.concurrency_limit import REQUEST_SECONDS
 from api.settings import Settings
 
@@ -78,10 +78,13 @@ class PlanExecutor(BoundedExecutor):
     """
 
     plans = PlanCache()
+    core_limit = BoundedExecutor.work_limit
+    """The limit of work for what graphql-core executes. `work_limit` is that for plans."""
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         plan = self.plans.find(self) if serially is None and self._may_plan() else None
         if plan is None:
+            self.work.limit = self.core_limit
             return super().execute_operation(serially)
         run = Run(self, plan)
         run.begin()
@@ -100,7 +103,7 @@ class PlanExecutor(BoundedExecutor):
     def _conclude(self, run: Run) -> Any:
         if run.is_proven or self.work.refusal is not None:
             return self.build_response(run.data)  # or the refusal
-        self.work.done = 0
+        self.work.done, self.work.limit = 0, self.core_limit
         self.middleware_manager = MiddlewareManager(Replay(run.outcomes))
         return super().execute_operation()
 
@@ -122,14 +125,23 @@ class Replay:
         return outcome.get() if outcome.coroutine is None else outcome.end()
 
 
-def planned_by(work_limit: int, seconds: float = REQUEST_SECONDS) -> type[PlanExecutor]:
-    """Return the executor class that has these limits, and plans of its own."""
-    return type("PlanExecutor", (PlanExecutor,), {"work_limit": work_limit, "seconds": seconds, "plans": PlanCache()})
+def planned_by(
+    work_limit: int, seconds: float = REQUEST_SECONDS, *, core_limit: int | None = None
+) -> type[PlanExecutor]:
+    """Return the executor class that has these limits, and plans of its own.
+
+    `core_limit` is the limit of work for what graphql-core executes. If it is None, it is the same as that for plans.
+    """
+    limits = {"work_limit": work_limit, "core_limit": work_limit if core_limit is None else core_limit}
+    return type("PlanExecutor", (PlanExecutor,), {**limits, "seconds": seconds, "plans": PlanCache()})
 
 
 def executor_class(settings: Settings) -> type[BoundedExecutor]:
     """Return the executor class that `settings` ask for."""
-    return (bounded_by if settings.execution == "graphql-core" else planned_by)(settings.max_work)
+    core_limit = settings.max_work // CORE_SHARE
+    if settings.execution == "graphql-core":
+        return bounded_by(core_limit)
+    return planned_by(settings.max_work, core_limit=core_limit)
 
 
 class _ConditionFinder(Visitor):
