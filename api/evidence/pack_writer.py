@@ -15,9 +15,9 @@ from graphql import GraphQLSchema
 
 from api.evidence.evidence_keys import EvidenceKey, EvidenceKeys
 from api.evidence.pack_content import PackContent
+from api.evidence.report.blocks import to_json
 from api.evidence.report.builder import Reporter
 from api.evidence.report.html import render_page
-from api.evidence.report.pdf_process import print_pdf
 from api.evidence.report.wording import Words
 from api.evidence.zip_stream import Archive, ChangedFileError, Checksum
 from schema.access.viewers import Owner, Viewer
@@ -41,6 +41,7 @@ from schema.evidence.packs import (
 from schema.fieldwork.observations import Observation
 from schema.fieldwork.submissions import submission_of
 from schema.media.media import Media, MediaState, Rendition, Thumbnail
+from storage.printing.printer import print_pdf
 from storage.s3.client import ObjectStore
 
 WITHHELD = "covers who is behind the observation; not for this pack"
@@ -92,7 +93,7 @@ class Packing:
         yield archive.add(PAGE, await anyio.to_thread.run_sync(render_page, report))
         pictures = await self._read_small_thumbnails()
         async with self.printing:
-            pdf = await print_pdf(report, pictures)
+            pdf = await print_pdf("pack_report", to_json(report, pictures), report.made_at)
         yield archive.add(REPORT, pdf)
         yield archive.add(PUBLIC_KEY, self.key.public_pem)
         listed = manifest(self.about, archive.files, self.media, self.thumbnails, self.revisions)

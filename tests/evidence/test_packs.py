@@ -111,10 +111,13 @@ def texts_of(pack: bytes) -> str:
 
 
 def printed_in(pack: bytes) -> str:
-    document = pypdfium2.PdfDocument(files_of(pack)["report.pdf"])
+    """Return the text and the metadata of the PDF. Its XMP is not compressed."""
+    body = files_of(pack)["report.pdf"]
+    document = pypdfium2.PdfDocument(body)
     found = "".join(each.get_textpage().get_text_bounded() for each in document)
+    facts = document.get_metadata_dict()
     document.close()
-    return found
+    return f"{found}{facts}{body.decode('utf-8', 'ignore')}"
 
 
 async def test_a_pack_names_covert_people_only_if_a_cleared_viewer_asks_for_it(world: World, tmp_path: Path) -> None:

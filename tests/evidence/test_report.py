@@ -1,15 +1,14 @@
-"""Test the pages of a pack: Chinese line breaking, a sketch to scale, and a PDF with all that the page says."""
+"""Test the pages of a pack: a sketch to scale, and a PDF with all that the page says."""
 
-import asyncio
+import io
 import math
-import os
-import sys
-from pathlib import Path
+from datetime import datetime
 
 import pypdfium2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from api.evidence.report.blocks import (
     Block,
@@ -20,42 +19,16 @@ from api.evidence.report.blocks import (
     PictureBlock,
     Pictures,
     TableBlock,
-    from_json,
     to_json,
 )
 from api.evidence.report.html import render_page
-from api.evidence.report.line_breaking import NEVER_FIRST, NEVER_LAST, lines_of
 from api.evidence.report.map_sketch import HEIGHT, WIDTH, SketchPlace, sketch_of
-from api.evidence.report.pdf import Printer
-from api.evidence.report.pdf_process import PrintingError, print_pdf
-from tests.support.doc_pages import ROOT
+from storage.printing.printer import print_pdf
+from storage.printing.typesetting import typeset
 from tests.support.packs import PHOTO
-from tests.support.process_states import wait_until_async
+from tests.support.picture_files import saved
 
 TEXT = "窗口无人在岗，群众等候四十分钟；询问保安，答“出去一会儿”（约十点返回）。照片 IMG_20261122_093312.jpg 为证。"
-
-
-def width_of(text: str) -> float:
-    return sum(1.0 if ord(letter) > 0x2000 else 0.5 for letter in text)
-
-
-def test_chinese_lines_break_by_the_rules_for_punctuation() -> None:
-    for width in range(8, 40):
-        lines = lines_of(TEXT, width, width_of)
-        assert "".join(lines).replace(" ", "") == TEXT.replace(" ", "")
-        for line in lines:
-            assert width_of(line) <= width
-            assert line[0] not in NEVER_FIRST
-            assert line[-1] not in NEVER_LAST
-        if width >= 12:
-            assert any("IMG_20261122_093312.jpg" in line for line in lines), "a name is not torn where it fits a line"
-
-
-@given(st.text(alphabet="甲，。（）a1 \n、", max_size=80), st.integers(3, 20))
-def test_line_breaking_loses_no_letter_and_exceeds_no_width(text: str, width: int) -> None:
-    lines = lines_of(text, width, width_of)
-    assert "".join("".join(lines).split()) == "".join(text.split())
-    assert all(width_of(line) <= width for line in lines)
 
 
 def test_the_sketch_is_to_scale_with_north_up() -> None:
@@ -107,10 +80,12 @@ def a_report(photo: bytes | None = None) -> tuple[PackReport, dict[str, bytes]]:
     blocks: list[Block] = [
         Heading("标题"),
         Paragraph("注意", "warning"),
-        Facts([("情况", TEXT * 200), ("说明", "罕见字𠮷 与 🙂 与\u202e反向")]),
+        Facts([("情况", TEXT * 200), ("说明", "罕见字𠮷 与 🙂 与\u202e反向"), ("长词", "q" * 300)]),
+        Paragraph("q" * 300),
         sketch,
         Pictures(pictures),
         TableBlock(("影像", "SHA-256"), (0.2, 0.8), [(str(number), "ab" * 32) for number in range(80)], code=(1,)),
+        TableBlock(("窄", "宽"), (0.08, 0.92), [("q" * 300, "一")]),
         Heading("末尾", 2),
     ]
     return PackReport("证据包", "证据包 · 甲", "2026-11-22T10:03:04.000Z", blocks), {"med_1": photo} if photo else {}
@@ -118,35 +93,37 @@ def a_report(photo: bytes | None = None) -> tuple[PackReport, dict[str, bytes]]:
 
 async def test_the_pdf_contains_the_whole_report() -> None:
     report, pictures = a_report(PHOTO)
-    assert from_json(to_json(report)) == from_json(to_json(from_json(to_json(report))))
-    document = pypdfium2.PdfDocument(await print_pdf(report, pictures))
+    document = pypdfium2.PdfDocument(await print_pdf("pack_report", to_json(report, pictures), report.made_at))
     texts = [each.get_textpage().get_text_bounded() for each in document]
     whole = "".join("".join(texts).split())
     assert whole.count("询问保安，答“出去一会儿”") > 150, "the long text goes on over pages"
     assert whole.count("ab" * 32) == 80
-    assert "罕见字〓与〓与" in whole
+    assert whole.count("q" * 300) >= 2, "a long word is told whole"
+    assert whole.count("q") == 900
+    assert "罕见字〓与〓与〓反向" in whole
+    assert "〓：本文件的字库所缺的字（U+202E、U+1F642、U+20BB7）" in whole
     for number, text in enumerate(texts, 1):
         assert f"第 {number} 页，共 {len(texts)} 页" in text
         assert "证据包 · 甲" in text
     tables = [text for text in texts if "abab" in text]
     assert len(tables) > 1
     assert all("SHA-256" in text for text in tables), "a table's head stands on each of its pages"
-    assert whole.count("（续）") > 0, "a row that goes on says so"
+    assert ["（续）" in text for text in texts[:3]] == [False, True, True], "a row that goes on says so"
+    assert [entry.get_title() for entry in document.get_toc()] == ["标题", "末尾"]
     images = [each for one in document for each in one.get_objects() if each.type == pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]
     assert len(images) == 1
-    for one in document:
-        assert one.get_size() == pytest.approx((595.28, 841.89), abs=0.1)
     document.close()
 
 
-def test_nothing_is_printed_beyond_the_paper() -> None:
-    report, pictures = a_report()
-    document = pypdfium2.PdfDocument(Printer(report, pictures).pdf())
+def test_nothing_is_printed_beyond_the_margins() -> None:
+    """The paper is A4, and the margins are 20 mm wide: 56.7 points."""
+    document = printed(*a_report(PHOTO))
     for one in document:
+        assert one.get_size() == pytest.approx((595.28, 841.89), abs=0.1)
         for each in one.get_objects([pypdfium2.raw.FPDF_PAGEOBJ_TEXT, pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]):
             left, bottom, right, top = each.get_bounds()
-            assert 0 <= left <= right <= 596
-            assert 0 <= bottom <= top <= 842
+            assert 56 <= left <= right <= 539.5
+            assert 20 <= bottom <= top <= 822
     document.close()
 
 
@@ -168,56 +145,33 @@ def test_the_html_page_escapes_all_text() -> None:
     assert "<script" not in render_page(PackReport("", "", "2026-11-22T10:03:04.000Z", [sketch])).decode()
 
 
-@pytest.mark.parametrize("body", [b"no picture", b"%PDF-", PHOTO[:20]])
+@pytest.mark.parametrize(
+    "body",
+    [b"no picture", b"%PDF-", PHOTO[:20], PHOTO[:3000], saved(Image.new("CMYK", (64, 48)), "JPEG"), b""],
+    ids=["text", "PDF", "head", "cut", "CMYK", "empty"],
+)
 def test_an_unreadable_thumbnail_does_not_stop_the_report(body: bytes) -> None:
-    report, pictures = a_report(body)
-    document = pypdfium2.PdfDocument(Printer(report, pictures).pdf())
+    document = printed(*a_report(body))
     whole = "".join(each.get_textpage().get_text_bounded() for each in document)
+    images = [each for one in document for each in one.get_objects() if each.type == pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]
     document.close()
+    assert images == []
     assert "末尾" in whole
     assert whole.count("照片") == 200 + 2, "in the long text, in the caption, and in the picture's place"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines processes")
-async def test_the_printer_is_confined_before_it_reads_the_report() -> None:
-    command = (sys.executable, "-P", "-m", "api.evidence.report.pdf_child", str(os.getpid()))
-    environment = {"PYTHONPATH": str(ROOT)}
-    printer = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, env=environment)
-    status, limits = (Path(f"/proc/{printer.pid}/{name}") for name in ("status", "limits"))
-    try:
-        await wait_until_async(
-            lambda: {"Seccomp:\t2", "CapEff:\t" + "0" * 16} <= set(status.read_text().splitlines()), 30
-        )
-        await wait_until_async(lambda: "Max core file size 0 0" in " ".join(limits.read_text().split()), 30)
-    finally:
-        printer.kill()
-        await printer.wait()
+@pytest.mark.parametrize("photo", [{"progressive": True}, {}], ids=["progressive", "gray"])
+def test_the_picture_is_printed_in_its_own_bytes(photo: dict[str, bool]) -> None:
+    body = saved(Image.linear_gradient("L").convert("RGB" if photo else "L"), "JPEG", **photo)
+    document = printed(*a_report(body))
+    [image] = [each for one in document for each in one.get_objects() if each.type == pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]
+    kept = io.BytesIO()
+    image.extract(kept)
+    document.close()
+    assert kept.getvalue() == body
 
 
-async def test_a_printer_that_takes_too_long_raises_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    replace_program(monkeypatch, tmp_path, "import time\ntime.sleep(600)\n")
-    monkeypatch.setattr("api.evidence.report.pdf_process.SECONDS", 0.5)
-    with pytest.raises(PrintingError):
-        await print_pdf(*a_report())
-
-
-async def test_a_failing_printer_raises_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("api.evidence.report.pdf_process._ROOT", tmp_path)
-    with pytest.raises(PrintingError):
-        await print_pdf(*a_report())
-
-
-def replace_program(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
-    """Let the process run another program."""
-    program = folder / "api" / "evidence" / "report" / "pdf_child.py"
-    program.parent.mkdir(parents=True)
-    program.write_text(code)
-    monkeypatch.setattr("api.evidence.report.pdf_process._ROOT", folder)
-
-
-async def test_the_printer_does_not_inherit_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    replace_program(monkeypatch, tmp_path, "import os\nprint('%PDF-', *os.environ)\n")
-    monkeypatch.setenv("MINGCHA_S3_SECRET_KEY", "secret")
-    names = set((await print_pdf(*a_report())).decode().split()[1:])
-    assert names >= {"PATH", "PYTHONPATH"}
-    assert not [name for name in names if "MINGCHA" in name]
+def printed(report: PackReport, pictures: dict[str, bytes]) -> pypdfium2.PdfDocument:
+    return pypdfium2.PdfDocument(
+        typeset("pack_report", to_json(report, pictures), datetime.fromisoformat(report.made_at))
+    )

@@ -9,7 +9,8 @@ from PIL import Image
 
 from storage.formats.reader import examine
 from storage.formats.results import Damage, ReadResult
-from tests.support.media_files import pdf, sound
+from tests.support.media_files import sound
+from tests.support.pdf_files import pdf
 
 AMR = b"#!AMR\n" + (b"\x3c" + bytes(31)) * 50
 

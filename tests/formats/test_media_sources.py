@@ -8,7 +8,8 @@ from PIL import Image
 
 from storage.formats.media_sources import InheritedFile
 from storage.formats.reader import examine
-from tests.support.media_files import pdf, sound, video
+from tests.support.media_files import sound, video
+from tests.support.pdf_files import pdf
 from tests.support.picture_files import GPS, block, saved
 
 PHOTO = saved(Image.new("RGB", (640, 480), (220, 30, 30)), exif=block(GPS, tag_0110="Demo"))

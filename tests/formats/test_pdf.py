@@ -7,7 +7,7 @@ from pypdfium2 import PDFIUM_INFO
 
 from storage.formats.pdf import read_pdf
 from storage.formats.results import Damage
-from tests.support.hostile_files import raw_pdf
+from tests.support.pdf_files import raw_pdf
 
 CASE = Path(__file__).parents[3] / "shared/data/cases/simsun_notembedded.pdf"
 DRAWN, BLANK = True, False

@@ -13,7 +13,8 @@ from typing import Any
 
 from PIL import Image
 
-from tests.support.media_files import box, edited, pdf, sound, video
+from tests.support.media_files import box, edited, sound, video
+from tests.support.pdf_files import pdf, raw_pdf
 from tests.support.picture_files import GPS, block, png, saved, webp_chunk
 
 
@@ -59,18 +60,6 @@ def webp_of(width: int, height: int) -> bytes:
     small = saved(Image.new("RGB", (8, 8)), "WEBP")[12:]
     chunks = webp_chunk(b"VP8X", head) + small
     return b"RIFF" + (4 + len(chunks)).to_bytes(4, "little") + b"WEBP" + chunks
-
-
-def raw_pdf(*objects: str, trailer: str = "<< /Size 9 /Root 1 0 R >>", xref: int | None = None) -> bytes:
-    body = "%PDF-1.7\n"
-    places = []
-    for number, each in enumerate(objects, 1):
-        places.append(len(body))
-        body += f"{number} 0 obj\n{each}\nendobj\n"
-    at = len(body)
-    lines = "".join(f"{place:010} 00000 n \n" for place in places)
-    body += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{lines}trailer\n{trailer}\n"
-    return f"{body}startxref\n{at if xref is None else xref}\n%%EOF\n".encode("latin-1")
 
 
 def nested_forms(levels: int) -> bytes:

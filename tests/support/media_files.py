@@ -1,11 +1,10 @@
-"""Make videos, sounds, PDFs and their metadata, and edit the boxes of movies."""
+"""Make videos, sounds and their metadata, and edit the boxes of movies."""
 
 import io
 from collections.abc import Callable
 from typing import Any
 
 import av
-from fpdf import FPDF
 from PIL import Image
 
 MATRIX_90 = (0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000)
@@ -101,14 +100,3 @@ def xmp(properties: str) -> bytes:
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         f'<rdf:Description rdf:about="" xmlns:exif="http://ns.adobe.com/exif/1.0/" {properties}/></rdf:RDF></x:xmpmeta>'
     ).encode()
-
-
-def pdf(pages: int = 2, *, owner: str = "", user: str = "") -> bytes:
-    made = FPDF()
-    if owner:
-        made.set_encryption(owner, user)
-    made.set_fill_color(220, 30, 30)
-    for _ in range(pages):
-        made.add_page()
-        made.rect(0, 0, 210, 150, style="F")
-    return bytes(made.output())

@@ -1,12 +1,13 @@
 """Define the blocks of a pack's report. The HTML page and the PDF render the same blocks, so both say the same."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from api.evidence.report.map_sketch import Label, Sketch, SketchMark
+from api.evidence.report.map_sketch import Sketch
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,6 @@ class Pictures:
 
 
 Block = Heading | Paragraph | Facts | TableBlock | Pictures | Sketch
-KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Heading, Paragraph, Facts, TableBlock, Sketch)}
 
 
 @dataclass(frozen=True)
@@ -83,25 +83,11 @@ class PackReport:
     blocks: Sequence[Block] = field(default_factory=list)
 
 
-def to_json(report: PackReport) -> dict[str, Any]:
-    """Return the report as plain JSON values, for the process that makes the PDF."""
-    blocks = [[type(block).__name__, orjson.loads(orjson.dumps(asdict(block)))] for block in report.blocks]
-    return {"title": report.title, "running": report.running, "made_at": report.made_at, "blocks": blocks}
-
-
-def from_json(body: dict[str, Any]) -> PackReport:
-    """Read a report from the JSON values that `to_json` returned."""
-    blocks = [_read_block(kind, fields) for kind, fields in body["blocks"]]
-    return PackReport(body["title"], body["running"], body["made_at"], blocks)
-
-
-def _read_block(kind: str, fields: dict[str, Any]) -> Block:
-    if kind == "Pictures":
-        return Pictures([PictureBlock(**picture) for picture in fields["pictures"]])
-    if kind == "Sketch":
-        fields |= {
-            "marks": [SketchMark(**mark) for mark in fields["marks"]],
-            "labels": [Label(**label) for label in fields["labels"]],
-        }
-    block: Block = KINDS[kind](**fields)
-    return block
+def to_json(report: PackReport, pictures: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return the report as plain JSON values, for the template that prints it. `pictures` are JPEG files by media id."""
+    blocks = [[type(block).__name__, orjson.loads(orjson.dumps(block))] for block in report.blocks]
+    for kind, fields in blocks:
+        for picture in fields["pictures"] if kind == "Pictures" else ():
+            jpeg = pictures.get(picture["id"])
+            picture["image"] = jpeg and {"jpeg": base64.b64encode(jpeg).decode()}
+    return {"title": report.title, "running": report.running, "blocks": blocks}

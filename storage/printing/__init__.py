@@ -1,0 +1,1 @@
+"""Print documents as PDF/A: templates, their data, and the confined process that typesets them."""
