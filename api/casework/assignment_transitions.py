@@ -19,7 +19,8 @@ from schema.access.viewers import capacity_of
 from schema.accounts.users import User
 from schema.casework import standing
 from schema.casework.assignments import ASSIGNEES, Assignment, AssignmentKind, AssignmentState
-from schema.casework.cases import ASSIGNABLE, CaseEventKind
+from schema.casework.case_moves import ASSIGNABLE
+from schema.casework.cases import CaseEventKind
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode

@@ -14,17 +14,8 @@ from api.casework.standing import (
 from api.graphql.context import Context, check_batch_size
 from schema.access.standing import Standing
 from schema.casework import standing
-from schema.casework.cases import (
-    MAX_OBSERVATIONS,
-    OPEN,
-    Case,
-    CaseEvent,
-    CaseEventKind,
-    CaseOutcome,
-    CaseState,
-    check_move,
-    states_before,
-)
+from schema.casework.case_moves import OPEN, check_move, states_before
+from schema.casework.cases import MAX_OBSERVATIONS, Case, CaseEvent, CaseEventKind, CaseOutcome, CaseState
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
@@ -169,7 +160,8 @@ def _has_event(case: Case, event_id: str) -> bool:
 async def move(context: Context, input: MoveCaseInput) -> Case:
     """Move a case to another state. If the event is already in the history, return the case as it is now.
 
-    Raise `Refusal(WRONG_STATE)` if the case's state does not allow the move, or if a notice keeps the case from closing.
+    Raise `Refusal(WRONG_STATE)` if the case's state does not allow the move or the outcome, or if a notice of the case is
+    open.
     """
     validate_id(input.id, "evt", field="id")
     if input.to in BY_ASSIGNMENT:
@@ -185,7 +177,8 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
     admitted = standing.MOVE.get(input.to, {Standing.IN_SCOPE})
     acting = acting_on(context, case.office_path, admitted, "caseId")
     if input.to in AWAY_FROM_END:
-        require_room(case)
+        # A matter that is proved must be rectified once, so that its case can end.
+        require_room(case, times=2 if case.state is CaseState.INVESTIGATING else 1)
     fields: Document = {"closed_at": context.now if closing else None, "outcome": None}
     if closing and input.outcome:
         fields["outcome"] = input.outcome.value
@@ -194,9 +187,8 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
     step = event(context, CaseEventKind.MOVED, input.to, id=input.id, note=input.reason, sent=digest)
     with refuse_without_standing("caseId"):
         try:
-            moved = await context.store.cases.move(
-                case.id, sorted(states_before(input.to), key=str), step, fields, acting
-            )
+            before = sorted(states_before(input.to, input.outcome), key=str)
+            moved = await context.store.cases.move(case.id, before, step, fields, acting)
         except OpenNoticeError:
             detail = "A rectification notice of the case is open. Verify or withdraw it first."
             raise Refusal(RefusalCode.WRONG_STATE, detail, field="to") from None
@@ -204,6 +196,9 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
         return moved
     [known] = await context.store.cases.many([case.id])
     if not _has_event(known, input.id):
+        if known.state in states_before(input.to):
+            detail = "A matter that is proved must be rectified and verified before its case is closed."
+            raise Refusal(RefusalCode.WRONG_STATE, detail, field="outcome")
         raise Refusal(
             RefusalCode.WRONG_STATE, f"A case can't move from {known.state.value} to {input.to.value}.", field="to"
         )

@@ -10,7 +10,7 @@ from api.graphql.context import Context
 from api.media.announcements import expect_media
 from api.media.deduplication import mark_duplicates_uploaded
 from api.media.uploads import sign_slots
-from schema.casework.cases import OPEN
+from schema.casework.case_moves import OPEN
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode

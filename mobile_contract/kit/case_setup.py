@@ -77,7 +77,7 @@ async def finish_and_close(party: Party, assigned: AssignedCase) -> None:
     for answer in answers:
         [result] = (await party.user.ask("AnswerAssignments", {"input": {"answers": [answer]}}))["results"]
         require(result["outcome"] == "SETTLED", f"AnswerAssignments {answer['kind']}", "SETTLED", result)
-    step = {"id": new_id("evt"), "caseId": assigned.case_id, "to": "CLOSED", "outcome": "PARTLY", "reply": REPLY}
+    step = {"id": new_id("evt"), "caseId": assigned.case_id, "to": "CLOSED", "outcome": "UNFOUNDED", "reply": REPLY}
     assigned.case = (await _as_officer(party, MOVE, step))["case"]
 
 

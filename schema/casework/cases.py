@@ -15,8 +15,6 @@ from schema.access.viewers import UNKNOWN_COVERT, UNKNOWN_OPEN, Capacity
 from schema.accounts.users import User, load_named
 from schema.core.context import Info, Kind
 from schema.core.nodes import Node
-from schema.core.refusals import Refusal, RefusalCode
-from schema.core.texts import MAX_NOTE, check_length
 from schema.evidence.packs import pack_of
 from schema.fieldwork.observations import Category, Observation
 from schema.organisation.monitoring_points import MonitoringPoint
@@ -34,7 +32,6 @@ MAX_CASES = 100
 """Maximum number of cases that one observation is evidence of. Every list of observations reads their ids."""
 MAX_TITLE = 200
 MAX_SUMMARY = 20_000
-MAX_REPLY = 20_000
 
 
 @strawberry.enum(description="State of a case (办理状态).")
@@ -63,26 +60,6 @@ class CaseOutcome(enum.Enum):
     UNFOUNDED = strawberry.enum_value("UNFOUNDED", description="不属实: what was reported is not true.")
     TRANSFERRED = strawberry.enum_value("TRANSFERRED", description="移送: passed to another authority.")
     WITHDRAWN = strawberry.enum_value("WITHDRAWN", description="撤回: the matter was withdrawn.")
-
-
-S = CaseState
-MOVES: dict[CaseState, frozenset[CaseState]] = {
-    S.RECEIVED: frozenset({S.ACCEPTED, S.DECLINED}),
-    S.ACCEPTED: frozenset({S.ASSIGNED}),
-    S.DECLINED: frozenset(),
-    S.ASSIGNED: frozenset({S.INVESTIGATING}),
-    S.INVESTIGATING: frozenset({S.RECTIFYING, S.CLOSED}),
-    S.RECTIFYING: frozenset({S.VERIFYING}),
-    S.VERIFYING: frozenset({S.RECTIFYING, S.CLOSED}),
-    S.CLOSED: frozenset({S.REOPENED}),
-    S.REOPENED: frozenset({S.ASSIGNED}),
-}
-"""The life cycle of a case: for each state, the states that may follow."""
-
-ASSIGNABLE = frozenset(S) - {S.RECEIVED, S.DECLINED, S.CLOSED}
-"""States in which a case may be assigned: accepted, and neither declined nor closed."""
-
-OPEN = frozenset(S) - {S.DECLINED, S.CLOSED}
 
 
 @strawberry.enum(description="What happened to a case.")
@@ -260,29 +237,6 @@ class Case(Node, prefix="cas"):
 def case_number(office_code: str, year: int, sequence: int) -> str:
     """Return a number such as `360703-XNB-2026-0017`."""
     return f"{office_code}-{year}-{sequence:04d}"
-
-
-def states_before(target: CaseState) -> frozenset[CaseState]:
-    """Return the states from which a case may move to `target`."""
-    return frozenset(state for state, targets in MOVES.items() if target in targets)
-
-
-def check_move(target: CaseState, *, reason: str | None, outcome: CaseOutcome | None, reply: str | None) -> None:
-    """Raise `Refusal(BAD_INPUT)` if a move to `target` lacks a required text or outcome, or if a text is too long.
-
-    Rule 1 (事事有回音): a case can't be closed without an outcome and a reply.
-    """
-    check_length(reason, MAX_NOTE, "reason")
-    check_length(reply, MAX_REPLY, "reply")
-    reason, reply = (reason or "").strip(), (reply or "").strip()
-    needs: dict[CaseState, tuple[tuple[str, object, str], ...]] = {
-        CaseState.DECLINED: (("reason", reason, "a reason"), ("reply", reply, "a reply to the person who raised it")),
-        CaseState.CLOSED: (("outcome", outcome, "an outcome"), ("reply", reply, "a reply to the person who raised it")),
-        CaseState.REOPENED: (("reason", reason, "a reason"),),
-    }
-    for field, given, wording in needs.get(target, ()):
-        if not given:
-            raise Refusal(RefusalCode.BAD_INPUT, f"{target.value} needs {wording}.", field=field)
 
 
 PERMITS: tuple[Row, ...] = (

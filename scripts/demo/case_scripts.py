@@ -33,7 +33,7 @@ SCRIPTS: dict[CaseState, tuple[tuple[str, CaseOutcome | None], ...]] = {
     S.ASSIGNED: (
         ("open assign", None),
         ("open assign withdraw assign", None),
-        (TO_INVESTIGATION + "finish close reopen assign", END.PARTLY),
+        (TO_VERIFICATION + "finish close reopen assign", END.PARTLY),
         ("open assign", None),
         ("open link assign", None),
     ),
@@ -59,7 +59,7 @@ SCRIPTS: dict[CaseState, tuple[tuple[str, CaseOutcome | None], ...]] = {
         (TO_INVESTIGATION + "finish close reopen", END.UNFOUNDED),
     )
     * 2
-    + ((TO_INVESTIGATION + "finish close reopen", END.PARTLY),),
+    + ((TO_VERIFICATION + "finish close reopen", END.PARTLY),),
 }
 """For each state: five scripts that bring a case to this state, and the outcome with which each case is closed."""
 INSPECTIONS = ("offer", "offer accept", "offer accept finish", "offer withdraw") * 3

@@ -6,7 +6,8 @@ from typing import Any
 
 from schema.casework.assignment_notes import MAX_EDITS_KEPT, NoteEdit
 from schema.casework.assignments import Assignment, AssignmentState, states_before
-from schema.casework.cases import ASSIGNABLE, CaseState
+from schema.casework.case_moves import ASSIGNABLE
+from schema.casework.cases import CaseState
 from schema.core.pagination import Page
 from storage.access.visibility import OPENS_CASE
 from storage.casework.cases import Cases, UndoneError, transact_or_undo

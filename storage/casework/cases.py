@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from schema.casework.assignments import AssignmentState
-from schema.casework.cases import OPEN, Case, CaseEvent, CaseState
+from schema.casework.case_moves import OPEN
+from schema.casework.cases import Case, CaseEvent, CaseState
 from schema.casework.notices import OPEN as OPEN_NOTICE
 from schema.core.pagination import Page
 from schema.fieldwork.observations import Observation, ObservationRevision

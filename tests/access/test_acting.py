@@ -36,7 +36,7 @@ def move(to: str, *before: str, **more: Any) -> Call:
 
     async def call(seen: Seen) -> dict[str, Any]:
         for state in before:
-            closing = {"outcome": "PARTLY", "reply": "已办"} if state == "CLOSED" else {}
+            closing = {"outcome": "UNFOUNDED", "reply": "不实"} if state == "CLOSED" else {}
             await seen.as_office(state, **closing)
         return await seen.do(MOVE, **step(seen, to=to, **more))
 

@@ -181,7 +181,7 @@ async def test_an_offer_of_a_closed_case_cannot_be_accepted(world: World) -> Non
     id = await open_investigated_case(world)
     given = {"id": new_id("asg"), "caseId": id, "assigneeId": world.people["supervisor2"].id}
     await world.ask("officer", ASSIGN, input=given)
-    await move_case(world, id, "CLOSED", outcome="PARTLY", reply="已办")
+    await move_case(world, id, "CLOSED", outcome="UNFOUNDED", reply="不实")
     before = await world.snapshot()
     answer = (await world.ask("supervisor2", ACCEPT, input={"id": given["id"]}))["acceptAssignment"]
     assert answer.get("code") == "WRONG_STATE"

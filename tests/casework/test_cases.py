@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from api.casework import loaders
-from schema.casework.cases import MOVES, CaseState
+from schema.casework.case_moves import MOVES
+from schema.casework.cases import CaseState
 from storage.mongodb.client import Mongo
 from tests.support.case_steps import LINK, MOVE, UNLINK, move_case, open_investigated_case
 from tests.support.world import CASE, OPEN, World, new_id
@@ -131,6 +132,21 @@ async def test_a_case_is_not_closed_without_outcome_and_reply(world: World) -> N
     assert await world.snapshot() == before
 
 
+async def test_a_proved_matter_is_rectified_and_verified_before_its_case_is_closed(world: World) -> None:
+    """Rule 5 (一案一整改). Other outcomes need no rectification."""
+    id = await open_investigated_case(world)
+    before = await world.snapshot()
+    for outcome in ("SUBSTANTIATED", "PARTLY"):
+        answer = await move_case(world, id, "CLOSED", outcome=outcome, reply="已办")
+        assert (answer["code"], answer["field"]) == ("WRONG_STATE", "outcome")
+    assert await world.snapshot() == before
+    await move_case(world, id, "RECTIFYING")
+    answer = await move_case(world, id, "CLOSED", outcome="PARTLY", reply="已办")
+    assert (answer["code"], answer["field"]) == ("WRONG_STATE", "to")
+    await move_case(world, id, "VERIFYING")
+    assert (await move_case(world, id, "CLOSED", outcome="PARTLY", reply="已办"))["case"]["state"] == "CLOSED"
+
+
 @pytest.mark.parametrize("to", [state.value for state in CaseState])
 async def test_moves_missing_from_the_table_are_refused(world: World, to: str) -> None:
     case = await world.open_case(accept=False)
@@ -222,7 +238,7 @@ async def test_an_event_replayed_with_different_content_is_a_conflict(world: Wor
 
 async def test_a_move_replayed_with_another_reply_is_a_conflict(world: World) -> None:
     id = await open_investigated_case(world)
-    step = {"id": new_id("evt"), "caseId": id, "to": "CLOSED", "outcome": "PARTLY", "reply": "甲"}
+    step = {"id": new_id("evt"), "caseId": id, "to": "CLOSED", "outcome": "WITHDRAWN", "reply": "甲"}
     await world.ask("officer", MOVE, input=step)
     for change in ({"reply": "乙"}, {"outcome": "UNFOUNDED"}):
         assert (await world.ask("officer", MOVE, input=step | change))["moveCase"].get("code") == "CONFLICT"

@@ -34,7 +34,7 @@ ENDED = {"CLOSED": closed_case, "DECLINED": declined_case}
 
 
 async def close(world: World, id: str) -> None:
-    answer = await move_case(world, id, "CLOSED", outcome="SUBSTANTIATED", reply="已整改")
+    answer = await move_case(world, id, "CLOSED", outcome="UNFOUNDED", reply="不实")
     assert answer["case"]["state"] == "CLOSED", answer
 
 

@@ -32,7 +32,7 @@ from api.server.areas import REGISTRY
 from api.settings import Settings
 from api.telemetry.metrics import Metrics
 from schema.access.viewers import Role
-from schema.casework.cases import MOVES
+from schema.casework.case_moves import MOVES
 from schema.checks.thresholds import DEFAULTS, MEASURES, Measure
 from schema.core.digests import canonical, digest_of
 from schema.core.ids import PREFIXES, kind_of

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.access.viewers import covers
-from schema.casework.cases import MOVES, CaseState, case_number, states_before
+from schema.casework.case_moves import MOVES, states_before
+from schema.casework.cases import CaseState, case_number
 from schema.core.digests import canonical, digest_of
 from schema.core.ids import PREFIXES, compose, kind_of, validate_id
 from schema.core.refusals import CATALOGUE, Refusal, RefusalCode, Refused

@@ -74,7 +74,7 @@ def operations(world: World, seed: int, count: int) -> Iterator[list[Operation]]
         (
             "officer",
             MOVE,
-            {"id": new_id("evt"), "caseId": each["caseId"], "to": "CLOSED", "outcome": "PARTLY", "reply": "已办"},
+            {"id": new_id("evt"), "caseId": each["caseId"], "to": "CLOSED", "outcome": "UNFOUNDED", "reply": "不实"},
         )
         for each in finished
     ]

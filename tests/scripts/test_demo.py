@@ -12,7 +12,8 @@ from schema.access.viewers import Clearance, Role
 from schema.accounts.users import User
 from schema.appraisal.ratings import Rating
 from schema.casework.assignments import Assignment, AssignmentKind, AssignmentState
-from schema.casework.cases import MOVES, Case, CaseEventKind, CaseOutcome, CaseState, case_number, check_move
+from schema.casework.case_moves import MOVES, check_move
+from schema.casework.cases import Case, CaseEventKind, CaseOutcome, CaseState, case_number
 from schema.catalogue.entries import CatalogueEntry
 from schema.fieldwork.observations import METHODS_OF, Category, Method, Observation, Placement
 from schema.media.media import Media, MediaState
