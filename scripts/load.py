@@ -1,4 +1,4 @@
-"""Load an office's units, users, monitoring points, catalogues and outlines from files."""
+"""Load an office's units, users, monitoring points, catalogues, working days and outlines from files."""
 
 import asyncio
 import enum
@@ -26,6 +26,7 @@ class FileKind(enum.StrEnum):
     USERS = "users"
     POINTS = "points"
     CATALOGUES = "catalogues"
+    WORKING_DAYS = "working-days"
     OUTLINES = "outlines"
 
 
@@ -46,7 +47,7 @@ def load(
         Noun | None, typer.Option("--template", help="Print an example file, and do nothing else.")
     ] = None,
 ) -> None:
-    """Load units, users, points, catalogues or outlines. If a file has faults, all are listed and nothing changes."""
+    """Load units, users, points, catalogues, working days or outlines. A file with faults changes nothing."""
     if example:
         _print_template(csv_template(example))
         return

@@ -4,7 +4,8 @@ import asyncio
 
 from storage.accounts import device_clocks, login_attempts, sessions, users
 from storage.appraisal import ratings
-from storage.casework import assignment_answers, assignments, cases, notices
+from storage.casework import assignment_answers, assignments, cases, notices, working_years
+from storage.casework.working_years import WorkingYears
 from storage.catalogue import entries
 from storage.catalogue.entries import Catalogue
 from storage.checks import flags, similar_pictures, thresholds
@@ -46,6 +47,7 @@ INDEXES = {
     "users": users.INDEXES,
     "webhooks": webhooks.INDEXES,
     "webhook_deliveries": webhooks.DELIVERY_INDEXES,
+    "working_years": working_years.INDEXES,
 }
 
 RETIRED = {
@@ -75,7 +77,8 @@ async def ensure_indexes(mongo: Mongo) -> None:
         for retired in RETIRED.get(name, ()):
             await _drop_index(mongo, name, retired)
 
-    await asyncio.gather(*map(ensure, INDEXES), Thresholds(mongo).begin(), Catalogue(mongo).begin())
+    begun = (Thresholds(mongo).begin(), Catalogue(mongo).begin(), WorkingYears(mongo).begin())
+    await asyncio.gather(*map(ensure, INDEXES), *begun)
 
 
 async def _drop_index(mongo: Mongo, collection: str, name: str) -> None:

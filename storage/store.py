@@ -10,6 +10,7 @@ from storage.casework.assignments import Assignments
 from storage.casework.cases import Cases
 from storage.casework.notices import Notices
 from storage.casework.numbers import Numbers
+from storage.casework.working_years import WorkingYears
 from storage.catalogue.entries import Catalogue
 from storage.checks.flags import Flags
 from storage.checks.queue import Checks
@@ -53,6 +54,7 @@ class Store:
         self.assignments = Assignments(mongo, self.cases)
         self.notices = Notices(mongo, self.cases)
         self.numbers = Numbers(mongo)
+        self.working_years = WorkingYears(mongo)
         self.assignment_answers = AssignmentAnswers(mongo)
         self.changes = Changes(mongo)
         self.change_sources = ChangeSources(mongo)

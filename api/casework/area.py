@@ -1,6 +1,6 @@
-"""Register the operations on cases, assignments, answers, notes and notices, and their background job."""
+"""Register the operations on cases, assignments, answers, notes, notices and working years, and their job."""
 
-from api.casework import assignment_answers, assignment_notes, assignments, cases, notices
+from api.casework import assignment_answers, assignment_notes, assignments, cases, notices, working_years
 from api.casework.jobs import JOBS
 from api.registration import Registration, merge
 
@@ -11,6 +11,7 @@ AREA = merge(
         assignments.REGISTRATION,
         cases.REGISTRATION,
         notices.REGISTRATION,
+        working_years.REGISTRATION,
         Registration(jobs=JOBS),
     ]
 )

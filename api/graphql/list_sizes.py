@@ -10,6 +10,8 @@ from schema.casework.assignment_notes import MAX_EDITS_KEPT, NoteField
 from schema.casework.cases import MAX_OBSERVATIONS
 from schema.casework.note_edits import MAX_EDITS
 from schema.casework.notices import MAX_EVIDENCE, MAX_HISTORY, MAX_NOTICES
+from schema.casework.working_days import MAX_STEPS
+from schema.casework.working_years import MAX_HOLIDAYS, MAX_MAKE_UP_DAYS
 from schema.checks.flags import MAX_REVIEWS
 from schema.core.pagination import MAX_PAGE
 from schema.core.sequences import WINDOW
@@ -70,6 +72,10 @@ LIST_SIZES: dict[str, int] = {
     "UploadSlot.headers": 5,
     "UploadSlot.parts": 512,
     "User.scopes": 20,
+    "WorkingCalendarYears.years": 60,
+    "WorkingDayCount.why": MAX_STEPS,
+    "WorkingYear.holidays": MAX_HOLIDAYS,
+    "WorkingYear.makeUpDays": MAX_MAKE_UP_DAYS,
 }
 
 

@@ -4,7 +4,6 @@ An entry is identified by its unit, kind, code and first day. When a later entry
 entry ends on the day before. No entry is deleted.
 """
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -12,6 +11,7 @@ from itertools import pairwise
 
 import strawberry
 
+from api.imports.days import day_of
 from api.imports.plans import ImportPlan, UnitNames, batches_of, differences_of, fetch_by_names
 from api.imports.tables import Column, ImportTable, TableRow, normalize
 from schema.catalogue.entries import CatalogueEntry, CatalogueKind, FeeTerms, ServiceTerms
@@ -63,7 +63,6 @@ KIND_COLUMNS = {
 """The columns that only entries of this kind may fill."""
 DAY = timedelta(days=1)
 MAX_DAYS = 3_650
-_DATE = re.compile(r"(\d{4})(?:-|/|\.|年)(\d{1,2})(?:-|/|\.|月)(\d{1,2})日?|(\d{4})(\d{2})(\d{2})")
 
 Key = tuple[str, CatalogueKind, str]
 
@@ -170,7 +169,7 @@ def _entry(
     if row.text("kind") and kind is None:
         row.fault("kind", "The kind is one of 满意度等级, 行政审批事项 and 涉企收费目录.")
     unit = units.find(row, "unit", row.text("unit")) if row.text("unit") else None
-    first, last = _day(row, "valid_from"), _day(row, "valid_to")
+    first, last = day_of(row, "valid_from"), day_of(row, "valid_to")
     if first and last and last < first:
         row.fault("valid_to", "An entry can't end before it begins.")
     if kind is None or unit is None or first is None or not row.text("code"):
@@ -242,19 +241,6 @@ def _number(row: TableRow, column: str, limit: int) -> int | None:
         row.fault(column, f"Write a whole number from 0 to {limit}.")
         return None
     return int(text)
-
-
-def _day(row: TableRow, column: str) -> date | None:
-    text = row.text(column)
-    if not text:
-        return None
-    match = _DATE.fullmatch("".join(text.split()))
-    try:
-        year, month, day = (int(part) for part in match.groups() if part) if match else (0, 0, 0)
-        return date(year, month, day)
-    except ValueError:
-        row.fault(column, "Write a day as 2026-01-31.")
-        return None
 
 
 def _key(entry: CatalogueEntry) -> Key:

@@ -1,4 +1,4 @@
-"""Import a file of units, points, users or a catalogue: first plan the whole import, then write it in batches.
+"""Import a file of units, points, users, a catalogue or working days: first plan the whole import, then write it in batches.
 
 If the file has any fault, nothing is written. An import that was killed is completed by running it again, because
 records are identified by their codes and keep their ids.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from api.fieldwork.placement import place_known
-from api.imports import catalogue, monitoring_points, units, users
+from api.imports import catalogue, monitoring_points, units, users, working_days
 from api.imports.cells import UnreadableSpreadsheetError
 from api.imports.plans import ImportPlan, PlannedChange
 from api.imports.tables import read_table
@@ -32,6 +32,7 @@ class Noun(enum.StrEnum):
     USERS = "users"
     POINTS = "points"
     CATALOGUES = "catalogues"
+    WORKING_DAYS = "working-days"
 
 
 _IMPORTS = {
@@ -39,6 +40,7 @@ _IMPORTS = {
     Noun.USERS: users,
     Noun.POINTS: monitoring_points,
     Noun.CATALOGUES: catalogue,
+    Noun.WORKING_DAYS: working_days,
 }
 _PLACES_OBSERVATIONS = frozenset({Noun.UNITS, Noun.POINTS, Noun.USERS})
 """After these imports, observations may find a unit or monitoring point that was unknown, or out of their author's scope."""

@@ -23,7 +23,7 @@ from api.notifications.subscription_session import StreamQuota, SubscriptionServ
 from api.notifications.subscription_stream import SubscriptionStream
 from api.server.bucket_setup import BucketSetup
 from api.server.graphql_schema import build_schema
-from api.server.health import Readiness, database, free_space, object_store, server_clock, signing_key
+from api.server.health import Readiness, database, free_space, object_store, server_clock, signing_key, working_calendar
 from api.server.routes import build_web_app
 from api.server.services import open_services
 from api.settings import SettingError, Settings
@@ -87,6 +87,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
         free_space(settings.free_space),
         signing_key(lambda: keys.signing),
         server_clock(used_store.database_clock),
+        working_calendar(used_store.working_years.loaded, clock),
     ]
     schema = build_schema(settings)
 

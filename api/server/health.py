@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -12,6 +13,8 @@ from starlette.responses import Response
 
 from api.http import responses
 from api.http.operator_access import is_operator
+from schema.casework.working_years import missing_years
+from schema.core.times import beijing_day
 from storage.mongodb.database_clock import MAX_SECONDS, DatabaseClock
 from storage.processes.free_space import FreeSpace
 from storage.s3.bucket_rules import BucketFinding as Feature
@@ -193,6 +196,30 @@ def server_clock(compared: DatabaseClock) -> Probe:
         return f"The clock is {compared.describe()}.{advice}"
 
     return Probe("clock", ask)
+
+
+def working_calendar(
+    loaded: Callable[[Iterable[int], datetime], Awaitable[list[int]]], now: Callable[[], datetime]
+) -> Probe:
+    """Return the probe of the calendar of working days. `loaded` returns those of the given years that have a record.
+
+    It is not `needed`, because limits that run into a missing year are provisional and nothing stops. The part is down
+    only if this year is missing. From October on, it is up and says that the next year is.
+    """
+
+    async def ask() -> str:
+        at = now()
+        today = beijing_day(at)
+        missing = missing_years(await loaded(missing_years((), today), at), today)
+        if not missing:
+            return f"The working days of {today.year} are known."
+        years = " and ".join(map(str, missing))
+        advice = f"Load {years} with `scripts/load working-days`. Until then, limits that run into it are provisional."
+        if today.year in missing:
+            raise PartDownError(advice)
+        return advice
+
+    return Probe("workingDays", ask, needed=False)
 
 
 def signing_key(check: Callable[[], object]) -> Probe:

@@ -150,6 +150,7 @@ OF_NO_RECORD = {
     **dict.fromkeys(("submitObservations", "submitRatings"), "makes records of the caller's own"),
     **dict.fromkeys(("acknowledgeNotice", "replyToNotice"), "for liaisons, who come to see no other record"),
     "sync": "reads",
+    "addWorkingYear": "makes a record that belongs to no office",
 }
 """Mutations that act on no record that a person could have come to see, and why."""
 UNACCEPTED = {"moveCase ACCEPTED", "moveCase DECLINED"}

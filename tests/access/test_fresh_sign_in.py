@@ -38,6 +38,7 @@ WAYS_BACK = {
     "reviseObservation": "revise again: every revision stays readable",
     **dict.fromkeys(("answerAssignments", "editAssignmentNotes"), "answer or edit again: all are kept"),
     **dict.fromkeys(("reviewFlag", "setThreshold"), "review or set again: all are kept"),
+    "addWorkingYear": "add the year again: all records are kept",
     "assign": "withdrawAssignment",
     "withdrawAssignment": "assign",
     **dict.fromkeys(("acceptAssignment", "handOnAssignment", "finishAssignment"), "the office assigns again"),

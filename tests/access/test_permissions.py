@@ -33,7 +33,7 @@ PEOPLE = {
     Role.ADMIN: "admin",
 }
 REFUSALS = {"FORBIDDEN", "UNAUTHENTICATED"}
-NAMED = {"id", "unitId", "input"}
+NAMED = {"id", "unitId", "input", "count", "from"}
 """Names of arguments that the test operations give wherever a root field requires them."""
 
 

@@ -28,10 +28,11 @@ async def test_templates_load_in_order_and_loading_again_changes_nothing(office:
         path = office.folder / f"{noun}.csv"
         path.write_text(csv_template(noun), encoding="utf-8", newline="")
         first = await import_file(office.store, noun, path, now=NOW)
-        assert counts(first)[1:] == (0, 0)
+        # The year of the template is known already, without the number of its paper.
+        assert counts(first)[1:] == ((1, 0) if noun is Noun.WORKING_DAYS else (0, 0))
         kept = await office.kept()
         again = await import_file(office.store, noun, path, now=NOW)
-        assert counts(again) == (0, 0, len(first.plan.added))
+        assert counts(again) == (0, 0, len(first.plan.added) + len(first.plan.changed))
         assert await office.kept() == kept
     [point] = await office.store.monitoring_points.named(["JC-001"])
     [monitor] = await office.store.users.many(point.monitor_ids)

@@ -1,4 +1,4 @@
-"""Test the stored documents of the office: units, outlines, monitoring points, the catalogue, thresholds, the demo."""
+"""Test the stored documents of the office: units, outlines, monitoring points, the catalogue, years, thresholds."""
 
 from dataclasses import replace
 from datetime import date
@@ -10,12 +10,14 @@ from schema.checks.thresholds import Threshold, ThresholdKind
 from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.outlines import Outline
 from schema.organisation.units import Unit, UnitLevel
+from storage.casework.known_years import known_years
 from storage.demo import Demos, DemoState
 from storage.mongodb.client import Mongo
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, PATH, PATH_ABOVE, UNUSABLE_POSITION, by_id, fixed_id, minutes
 from tests.stored.fixed_records import COVERT, whole_point, whole_service, whole_unit
 from tests.stored.golden_documents import Goldens
+from tests.support.working_years import year_2027
 
 
 async def test_units_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
@@ -73,6 +75,17 @@ async def test_the_catalogue_and_its_defaults_keep_their_stored_form(records: St
     await goldens.check("catalogue")
     assert by_id(await records.catalogue.many([whole_service().id, fee.id], {})) == [whole_service(), fee]
     assert by_id(await records.catalogue.grades_above(PATH)) == list(GRADES)
+
+
+async def test_working_years_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    whole = replace(
+        year_2027(), address="https://www.gov.cn/", note="说明", entered_by_id=fixed_id("usr", 1), sent_sha256=DIGEST
+    )
+    whole = replace(whole, entered_by_capacity=COVERT)
+    await records.working_years.add_all(known_years()[2:3])
+    await records.working_years.add(whole)
+    await goldens.check("working_years")
+    assert await records.working_years.all() == [known_years()[2], whole]
 
 
 async def test_thresholds_and_their_defaults_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
