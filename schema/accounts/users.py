@@ -9,6 +9,7 @@ from schema.access.viewers import Capacity, Clearance, Role
 from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.core.sequences import KnownSequences
+from schema.core.times import to_minute
 from schema.organisation.units import Unit
 
 
@@ -69,6 +70,15 @@ async def load_named(info: Info, id: str | None, capacity: Capacity) -> User | N
     if id is None or viewer is None or not viewer.may_name(id, capacity):
         return None
     return await info.context.load.one(User, id)
+
+
+def show_time(info: Info, at: datetime, by_id: str, capacity: Capacity) -> datetime:
+    """Return the time of an act. Cut it to the minute if the viewer must not learn who acted in that capacity.
+
+    Acts that one phone sends together have the same millisecond.
+    """
+    viewer = info.context.viewer
+    return at if viewer is not None and viewer.may_name(by_id, capacity) else to_minute(at)
 
 
 @strawberry.type(description="The signed-in person's own account (我的账户).")

@@ -11,7 +11,7 @@ import strawberry
 
 from schema.access.permissions import FOLLOWERS, OFFICERS, SEEN, Row, connection, only
 from schema.access.viewers import UNKNOWN_COVERT, UNKNOWN_OPEN, Capacity, Owner, Role
-from schema.accounts.users import User, load_named
+from schema.accounts.users import User, load_named, show_time
 from schema.casework.assignment_notes import AssignmentNote, NoteEdit, NoteField, merge_edits
 from schema.casework.cases import Case
 from schema.core.context import Info
@@ -73,12 +73,8 @@ class Assignment(Node, prefix="asg"):
     note: str | None = strawberry.field(description="What the assignee is asked to do (交办要求).", default=None)
     due_on: date | None = strawberry.field(description="Deadline, as a date in Beijing time (办理期限).", default=None)
     offered_at: datetime = strawberry.field(description="When the assignment was offered to the assignee.")
-    accepted_at: datetime | None = strawberry.field(
-        description="When the assignee accepted the assignment.", default=None
-    )
-    ended_at: datetime | None = strawberry.field(
-        description="When the assignment was finished, handed on or withdrawn.", default=None
-    )
+    accepted_at: strawberry.Private[datetime | None] = None
+    ended_at: strawberry.Private[datetime | None] = None
     result: str | None = strawberry.field(
         description="Result that the assignee gave when finishing the assignment.", default=None
     )
@@ -95,6 +91,18 @@ class Assignment(Node, prefix="asg"):
     assignee_capacity: strawberry.Private[Capacity | None] = None
     offered_by_capacity: strawberry.Private[Capacity | None] = None
     """Both are None for assignments that are older than these fields."""
+
+    @strawberry.field(name="acceptedAt", description="When the assignee accepted the assignment.")
+    def shown_accepted_at(self, info: Info) -> datetime | None:
+        return self._shown_time(info, self.accepted_at)
+
+    @strawberry.field(name="endedAt", description="When the assignment was finished, handed on or withdrawn.")
+    def shown_ended_at(self, info: Info) -> datetime | None:
+        return self._shown_time(info, self.ended_at)
+
+    def _shown_time(self, info: Info, at: datetime | None) -> datetime | None:
+        """Cut the time to the minute if the viewer must not know the assignee, who may have answered several at once."""
+        return show_time(info, at, self.assignee_id, self.assignee_capacity or UNKNOWN_COVERT) if at else None
 
     @strawberry.field(
         description="Notes of the assignee, one entry for each field that was ever edited (交办备注). CONTACT is left out"

@@ -12,7 +12,7 @@ import strawberry
 
 from schema.access.permissions import FOLLOWERS, OFFICERS, SEEN, Row, connection
 from schema.access.viewers import UNKNOWN_COVERT, UNKNOWN_OPEN, Capacity
-from schema.accounts.users import User, load_named
+from schema.accounts.users import User, load_named, show_time
 from schema.core.context import Info, Kind
 from schema.core.nodes import Node
 from schema.evidence.packs import pack_of
@@ -88,7 +88,7 @@ BY_ASSIGNEES = frozenset({CaseEventKind.HAND_OVER_ACCEPTED, CaseEventKind.FINISH
 class CaseEvent:
     id: strawberry.ID = strawberry.field(description="Id of the entry: `evt_` and a UUIDv7.")
     kind: CaseEventKind = strawberry.field(description="What happened.")
-    at: datetime = strawberry.field(description="When it happened.")
+    at: strawberry.Private[datetime]
     state: CaseState = strawberry.field(description="State of the case after this event.")
     note: str | None = strawberry.field(
         description="Text that was given with the event: a reason, an instruction or a result.", default=None
@@ -102,9 +102,11 @@ class CaseEvent:
     @property
     def capacity(self) -> Capacity:
         """In which capacity the person caused the event."""
-        if self.by_capacity is not None:
-            return self.by_capacity
-        return UNKNOWN_COVERT if self.kind in BY_ASSIGNEES else UNKNOWN_OPEN
+        return self.by_capacity or (UNKNOWN_COVERT if self.kind in BY_ASSIGNEES else UNKNOWN_OPEN)
+
+    @strawberry.field(name="at", description="When it happened.")
+    def shown_at(self, info: Info) -> datetime:
+        return show_time(info, self.at, self.by_id, self.capacity)
 
     @strawberry.field(description="The person who caused the event. Null if the viewer must not know this person.")
     async def by(self, info: Info) -> User | None:
@@ -244,8 +246,8 @@ PERMITS: tuple[Row, ...] = (
     ("Mutation", OFFICERS, "openCase linkObservations unlinkObservations moveCase"),
     ("CasePayload", SEEN, "case"),
     ("Case", SEEN, "id number year sequence title summary category state openedAt closedAt outcome reply history"),
-    ("Case", SEEN, "office unit monitoringPoint firstResponder responsible observations assignments relatedCases"),
-    ("Case", SEEN, "notices pack"),
+    ("Case", SEEN, "office unit monitoringPoint firstResponder responsible observations assignments"),
+    ("Case", SEEN, "relatedCases notices pack"),
     ("CaseEvent", SEEN, "id kind at state note by"),
     ("FollowUp", SEEN, "caseNumber state outcome reply closedAt"),
     *connection("Case"),

@@ -7,11 +7,12 @@ from typing import Any
 from api.checks.runner import CheckRunner
 from api.graphql.context import clock
 from api.notifications.subscription_stream import ViewerRecords
-from schema.core.times import read_instant
+from schema.core.times import read_instant, to_minute
 from schema.notifications.subscription_events import RecordLost
 from schema.sync.changes import ChangeKind
 from storage.notifications.record_events import EventKind, RecordEvent
 from storage.sync.change_sources import ChangeSources
+from tests.support.assignment_steps import ANSWER, accept, finish
 from tests.support.case_steps import assign_case
 from tests.support.flags import FAR, HERE, flags_of
 from tests.support.world import WITHDRAW, World, draft, medium, new_id
@@ -77,6 +78,29 @@ async def test_a_contact_is_shown_to_the_assignee_and_with_the_clearance_only(wo
         [edge] = (await world.ask(name, asked))["assignments"]["edges"]
         fields = {note["field"] for note in edge["node"]["notes"]}
         assert fields == ({"CONTACT", "WORKING_NOTE"} if contact else {"WORKING_NOTE"}), name
+
+
+async def test_answers_that_one_phone_sends_together_do_not_show_that_one_person_answered(world: World) -> None:
+    """A case's history and assignment have the same times to the minute for all who must not know the assignee."""
+    given = [await assign_case(world, "inspector") for _ in range(2)]
+    said = [step(id) for _, id in given for step in (accept, finish)]
+    answer = await world.ask("inspector", ANSWER, input={"answers": said})
+    assert {each["outcome"] for each in answer["answerAssignments"]["results"]} == {"SETTLED"}
+    stored = await world.store.assignments.many([id for _, id in given])
+    exact = {each.accepted_at for each in stored} | {each.ended_at for each in stored}
+    assert len(exact) == 1, "a batch of answers has one time"
+    [at] = exact
+    assert at
+    text = """query One($id: ID!) { case(id: $id) {
+      assignments { acceptedAt endedAt } history { kind at }
+    } }"""
+    for name, shown in (("officer", at), ("inspector", at), ("clerk", to_minute(at)), ("supervisor", to_minute(at))):
+        for case_id, _ in given:
+            case = (await world.ask(name, text, id=case_id))["case"]
+            [assignment] = case["assignments"]
+            times = [event["at"] for event in case["history"] if event["kind"] in {"HAND_OVER_ACCEPTED", "FINISHED"}]
+            assert len(times) == 2
+            assert {read_instant(each) for each in (*assignment.values(), *times)} == {shown}, name
 
 
 async def test_a_pull_does_not_show_that_the_monitors_of_a_point_changed(world: World) -> None:
