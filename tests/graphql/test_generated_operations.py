@@ -21,6 +21,7 @@ from api.graphql.execution.executor import PlanExecutor, planned_by
 from api.graphql.work_limit import bounded_by
 from api.http.errors import format_errors
 from api.server.areas import REGISTRY
+from api.settings import Settings
 from tests.support.document_generator import DocumentGenerator
 from tests.support.sdl import roots
 from tests.support.value_generator import ValueGenerator
@@ -35,7 +36,7 @@ OTHER_SCHEMA = copy.copy(SCHEMA)
 """The schema, executed in the way that the setting does not choose."""
 OTHER_SCHEMA.execution_context_class = (
     bounded_by if issubclass(SCHEMA.execution_context_class, PlanExecutor) else planned_by
-)(60_000)
+)(Settings().max_work)
 SIGNATURE = re.compile(rb"X-Amz-[^\"]*|eyJ[\w-]+\.[\w-]+\.[\w-]+")
 """Signatures, which differ in each answer."""
 
