@@ -1,5 +1,6 @@
 """Move cases, and link and unlink their observations. Each step is one conditional update or one transaction."""
 
+import secrets
 from collections.abc import Collection, Sequence
 
 import strawberry
@@ -17,10 +18,11 @@ from schema.casework import standing
 from schema.casework.case_moves import OPEN, check_move, states_before
 from schema.casework.cases import MAX_OBSERVATIONS, Case, CaseEvent, CaseEventKind, CaseOutcome, CaseState
 from schema.core.digests import digest_of
-from schema.core.ids import validate_id
+from schema.core.ids import compose, validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.core.replays import check_replay
 from schema.core.texts import MAX_NOTE, check_length
+from schema.core.times import to_minute
 from storage.access.visibility import of_offices
 from storage.casework.cases import OpenNoticeError, entry_without_state
 from storage.casework.standing import Acting
@@ -223,7 +225,7 @@ def event(
     sent: str | None = None,
 ) -> CaseEvent:
     return CaseEvent(
-        id=strawberry.ID(id or context.new_id("evt")),
+        id=strawberry.ID(id or compose("evt", to_minute(context.now), secrets.token_bytes(10))),
         kind=kind,
         at=context.now,
         state=state,

@@ -17,6 +17,7 @@ from schema.casework.assignments import Assignment, AssignmentState
 from schema.casework.cases import CaseEvent, CaseEventKind, CaseState
 from schema.core.ids import compose
 from schema.core.refusals import Refusal, RefusalCode
+from schema.core.times import to_minute
 from storage.casework.cases import entry_without_state
 from storage.mongodb.client import Document
 from storage.store import Store
@@ -85,7 +86,7 @@ def _state_refusal(assignment: Assignment) -> Refusal:
 
 def _event(kind: CaseEventKind, answer: StoredAnswer, now: datetime) -> Document:
     event = CaseEvent(
-        id=compose("evt", now, secrets.token_bytes(10)),
+        id=compose("evt", to_minute(now), secrets.token_bytes(10)),  # the id is shown to all who see the case
         kind=kind,
         at=now,
         state=CaseState.RECEIVED,

@@ -7,6 +7,7 @@ from typing import Any
 from api.checks.runner import CheckRunner
 from api.graphql.context import clock
 from api.notifications.subscription_stream import ViewerRecords
+from schema.core.ids import milliseconds_of
 from schema.core.times import read_instant, to_minute
 from schema.notifications.subscription_events import RecordLost
 from schema.sync.changes import ChangeKind
@@ -92,15 +93,17 @@ async def test_answers_that_one_phone_sends_together_do_not_show_that_one_person
     [at] = exact
     assert at
     text = """query One($id: ID!) { case(id: $id) {
-      assignments { acceptedAt endedAt } history { kind at }
+      assignments { acceptedAt endedAt } history { id kind at }
     } }"""
     for name, shown in (("officer", at), ("inspector", at), ("clerk", to_minute(at)), ("supervisor", to_minute(at))):
         for case_id, _ in given:
             case = (await world.ask(name, text, id=case_id))["case"]
             [assignment] = case["assignments"]
-            times = [event["at"] for event in case["history"] if event["kind"] in {"HAND_OVER_ACCEPTED", "FINISHED"}]
-            assert len(times) == 2
-            assert {read_instant(each) for each in (*assignment.values(), *times)} == {shown}, name
+            events = [each for each in case["history"] if each["kind"] in {"HAND_OVER_ACCEPTED", "FINISHED"}]
+            assert len(events) == 2
+            times = (*assignment.values(), *(event["at"] for event in events))
+            assert {read_instant(each) for each in times} == {shown}, name
+            assert {milliseconds_of(event["id"]) % 60_000 for event in events} == {0}
 
 
 async def test_a_pull_does_not_show_that_the_monitors_of_a_point_changed(world: World) -> None:
