@@ -52,7 +52,7 @@ class Store:
         self.redactions = Redactions(mongo)
         self.cases = Cases(mongo, self.observations)
         self.assignments = Assignments(mongo, self.cases)
-        self.notices = Notices(mongo, self.cases)
+        self.notices = Notices(mongo, self.cases, self.media)
         self.numbers = Numbers(mongo)
         self.working_years = WorkingYears(mongo)
         self.assignment_answers = AssignmentAnswers(mongo)

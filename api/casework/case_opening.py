@@ -44,7 +44,8 @@ class OpenCaseInput:
 async def open_case(context: Context, input: OpenCaseInput) -> Case:
     """Open a case. A repeated request returns the case as it is now.
 
-    Raise `Refusal(CONFLICT)` if the id is taken by a request with other content or of another person.
+    Raise `Refusal(CONFLICT)` if the id is taken by a request with other content or of another person, and
+    `Refusal(NOT_FOUND)` if the caller has opened the case and lost the scope since.
     """
     validate_id(input.id, "cas", field="id")
     check_text(input.title, MAX_TITLE, "title")
@@ -73,6 +74,8 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
 
     def check(known: Case) -> None:
         check_replay((known.opening_sha256, known.first_responder_id), (digest, context.actor.user_id))
+        if not context.actor.covers(known.office_path):
+            raise Refusal(RefusalCode.NOT_FOUND, field="id")
 
     # If two requests create the office's counter of a new year at the same moment, one of them fails and tries again.
     return await create_once(find, create, check, attempts=ATTEMPTS)

@@ -1,49 +1,37 @@
-"""Issue rectification notices, and take their steps: acknowledge, reply, return, verify and withdraw."""
+"""Take the steps of rectification notices: acknowledge, reply, return, verify and withdraw."""
 
 from collections.abc import Sequence
-from datetime import date
 
 import strawberry
 
 from api.casework.case_transitions import noted, require_room
-from api.casework.standing import acting_on, visible_case
+from api.casework.notice_issue import notice_event
+from api.casework.standing import acting_on
 from api.graphql.context import Context
-from api.graphql.creation import create_once
-from api.graphql.nodes import first_or_none
-from api.media.announcements import expect_media
 from api.media.deduplication import mark_duplicates_uploaded
 from api.media.uploads import sign_slots
 from schema.casework import standing
-from schema.casework.cases import Case, CaseEventKind
+from schema.casework.cases import CaseEventKind
 from schema.casework.notices import (
     BY_UNIT,
     MAX_EVIDENCE,
     MAX_HISTORY,
-    MAX_NOTICES,
-    MAX_REQUIREMENTS,
-    MAX_TITLE,
     WRITTEN,
     Notice,
-    NoticeEvent,
     NoticeState,
     check_step,
     is_answerable,
-    notice_number,
-    states_before,
 )
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.core.replays import check_replay
-from schema.core.texts import check_text
-from schema.core.times import BEIJING
 from schema.media.media import Media
-from schema.media.media_drafts import MediaDraft, media_from_draft
+from schema.media.media_drafts import MediaDraft, is_same_medium, media_from_draft
 from schema.media.uploads import UploadSlot
-from schema.organisation.units import Unit
 from storage.access.visibility import of_offices
-from storage.casework.notices import ISSUABLE
 from storage.mongodb.client import Document, Filter
+from storage.mongodb.errors import DuplicateError
 from storage.mongodb.filters import all_of, within
 
 CASE_EVENTS = {
@@ -54,22 +42,6 @@ CASE_EVENTS = {
 }
 """For each step that the history of the case tells: the kind of its entry. An acknowledgement changes no case."""
 ENDS = frozenset({NoticeState.VERIFIED, NoticeState.WITHDRAWN})
-ATTEMPTS = 5
-
-
-@strawberry.input(description="A new rectification notice (整改督办通知书).")
-class IssueNoticeInput:
-    id: strawberry.ID = strawberry.field(description="Id of the new notice, created by the caller: ntc_ and a UUIDv7.")
-    case_id: strawberry.ID = strawberry.field(description="The case. It is being investigated, rectified or verified.")
-    unit_id: strawberry.ID | None = strawberry.field(
-        description="The unit that must put the fault right. Default: the unit that the case is about.", default=None
-    )
-    title: str = strawberry.field(description="Title, 1 to 200 characters (标题).")
-    requirements: str = strawberry.field(
-        description="What the unit must put right, 1 to 5,000 characters. The unit reads this: do not name the source "
-        "(整改要求)."
-    )
-    due_on: date = strawberry.field(description="Last day for the unit's reply, Beijing date. Today or later.")
 
 
 @strawberry.input(description="A step of a rectification notice (督办).")
@@ -87,65 +59,6 @@ class NoticeStepInput:
         description="Evidence of a reply, up to 20 media. Upload them to the slots of the answer (整改材料).",
         default_factory=list,
     )
-
-
-async def issue(context: Context, input: IssueNoticeInput) -> Notice:
-    """Issue a notice. A repeated request returns the notice as it is now.
-
-    Raise `Refusal(WRONG_STATE)` if the case's state allows no notice, and `Refusal(LIMIT_EXCEEDED)` if it has too many.
-    """
-    validate_id(input.id, "ntc", field="id")
-    title = check_text(input.title, MAX_TITLE, "title")
-    requirements = check_text(input.requirements, MAX_REQUIREMENTS, "requirements")
-    digest = digest_of(input)
-
-    async def create() -> Notice:
-        if input.due_on < context.now.astimezone(BEIJING).date():
-            raise Refusal(RefusalCode.BAD_INPUT, "The last day for the reply has passed.", field="dueOn")
-        case = await visible_case(context, input.case_id)
-        acting = acting_on(context, case.office_path, standing.NOTICE, "caseId")
-        require_room(case)
-        unit = await _unit_to_notify(context, input.unit_id or case.unit_id)
-        office = first_or_none(await context.store.units.many([case.office_id]))
-        office_code = office.code if office else case.number.rsplit("-", 2)[0]
-        year = context.now.astimezone(BEIJING).year
-
-        def build_notice(sequence: int) -> Notice:
-            return Notice(
-                id=input.id,
-                number=notice_number(office_code, year, sequence),
-                year=year,
-                sequence=sequence,
-                title=title,
-                requirements=requirements,
-                due_on=input.due_on,
-                state=NoticeState.ISSUED,
-                issued_at=context.now,
-                history=[_event(context, context.new_id("evt"), NoticeState.ISSUED, None, digest)],
-                case_id=case.id,
-                office_id=case.office_id,
-                office_path=case.office_path,
-                unit_id=unit.id,
-                unit_path=unit.path,
-                opening_sha256=digest,
-            )
-
-        event = noted(context, CaseEventKind.NOTICE_ISSUED, note=title, about=[str(input.id)])
-        issued = await context.store.notices.issue(
-            case.office_id, year, build_notice, event, acting.office, MAX_NOTICES
-        )
-        if issued is None:
-            raise await _no_notice(context, case)
-        return issued
-
-    async def find() -> Notice | None:
-        return first_or_none(await context.store.notices.many([input.id]))
-
-    def check(known: Notice) -> None:
-        check_replay((known.opening_sha256, known.history[0].by_id), (digest, context.actor.user_id))
-
-    # If two requests create the office's counter of a new year at the same moment, one of them fails and tries again.
-    return await create_once(find, create, check, attempts=ATTEMPTS)
 
 
 async def take_step(context: Context, input: NoticeStepInput, to: NoticeState) -> tuple[Notice, list[UploadSlot]]:
@@ -178,13 +91,14 @@ async def _move(
     if kind := CASE_EVENTS.get(to):
         note = None if to in BY_UNIT else input.text
         case_event = noted(context, kind, note=note, about=[str(notice.id)])
-    if media and notice.state in states_before(to):
-        others, _ = await expect_media(context, media)
-        if others:
-            raise Refusal(RefusalCode.CONFLICT, field="media")
+    new = await _new_evidence(context, media)
     ids = tuple(str(medium.id) for medium in media)
-    event = _event(context, input.id, to, input.text, digest, ids)
-    moved = await context.store.notices.step(notice.id, event, fields, condition, case_event)
+    event = notice_event(context, input.id, to, input.text, digest, ids)
+    sweep_at = context.now + context.settings.sweep_after
+    try:
+        moved = await context.store.notices.step(notice.id, event, fields, condition, case_event, new, sweep_at)
+    except DuplicateError:  # another request has stored one of the media since
+        raise Refusal(RefusalCode.BUSY) from None
     if moved is not None:
         return moved
     [now] = await context.store.notices.many([notice.id])
@@ -215,6 +129,18 @@ def _parse_evidence(context: Context, input: NoticeStepInput, to: NoticeState) -
     ]
 
 
+async def _new_evidence(context: Context, media: Sequence[Media]) -> list[Media]:
+    """Return the media that are not stored yet. Raise `Refusal(CONFLICT)` if an id belongs to another medium.
+
+    A medium of an earlier reply to the same notice may be named again.
+    """
+    found = await context.store.media.many([medium.id for medium in media]) if media else []
+    known = {str(medium.id): medium for medium in found}
+    if any(medium.id in known and not is_same_medium(known[medium.id], medium) for medium in media):
+        raise Refusal(RefusalCode.CONFLICT, field="media")
+    return [medium for medium in media if medium.id not in known]
+
+
 def _condition(context: Context, notice: Notice, to: NoticeState) -> Filter:
     """Return what the notice must match for the step. Raise `Refusal(OUT_OF_SCOPE)` if the step is not the viewer's."""
     actor, field = context.actor, "noticeId"
@@ -223,10 +149,12 @@ def _condition(context: Context, notice: Notice, to: NoticeState) -> Filter:
             raise Refusal(RefusalCode.OUT_OF_SCOPE, "Only the unit's liaison may answer this notice.", field=field)
         return within("unit_path", actor.scopes)
     acting_on(context, notice.office_path, standing.NOTICE, field)
+    if notice.is_to_unit_of(actor):
+        raise Refusal(RefusalCode.OUT_OF_SCOPE, "People of the unit decide nothing about its notices.", field=field)
     if to is not NoticeState.VERIFIED:
         return of_offices(actor)
-    if not notice.may_be_verified_by(actor):
-        detail = "Another person must verify: one who wrote neither the notice nor an answer, and is not of the unit."
+    if notice.is_written_by(actor):
+        detail = "Another person must verify: one who wrote neither the notice nor an answer to it."
         raise Refusal(RefusalCode.OUT_OF_SCOPE, detail, field=field)
     written = {"by_id": actor.user_id, "state": {"$in": sorted(str(state.value) for state in WRITTEN)}}
     return all_of(of_offices(actor), {"history": {"$not": {"$elemMatch": written}}})
@@ -241,16 +169,6 @@ async def _visible_notice(context: Context, id: str) -> Notice:
     return found[0]
 
 
-async def _unit_to_notify(context: Context, unit_id: str | None) -> Unit:
-    """Return the unit. Raise `Refusal` if none is given, or if it is not in the viewer's scope."""
-    if unit_id is None:
-        raise Refusal(RefusalCode.BAD_INPUT, "The case is about no unit, so name the unit.", field="unitId")
-    unit = await context.load.one(Unit, validate_id(unit_id, "unt", field="unitId"))
-    if unit is None or not context.actor.covers(unit.path):
-        raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
-    return unit
-
-
 async def _require_room(context: Context, notice: Notice) -> None:
     """Raise `Refusal(LIMIT_EXCEEDED)` if the history of the notice or of its case is too long for another return."""
     if len(notice.history) >= MAX_HISTORY:
@@ -258,14 +176,6 @@ async def _require_room(context: Context, notice: Notice) -> None:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, detail, field="noticeId")
     [case] = await context.store.cases.many([notice.case_id])
     require_room(case)
-
-
-async def _no_notice(context: Context, case: Case) -> Refusal:
-    """Return why no notice of the case was issued."""
-    [now] = await context.store.cases.many([case.id])
-    if now.state not in ISSUABLE:
-        return Refusal(RefusalCode.WRONG_STATE, f"A case that is {now.state.value} gets no notice.", field="caseId")
-    return Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case has at most {MAX_NOTICES} notices.", field="caseId")
 
 
 def _as_sent(context: Context, notice: Notice, input: NoticeStepInput, to: NoticeState, digest: str) -> Notice | None:
@@ -278,18 +188,3 @@ def _as_sent(context: Context, notice: Notice, input: NoticeStepInput, to: Notic
         return None
     check_replay((known.state, known.sent_sha256, known.by_id), (to, digest, context.actor.user_id))
     return notice
-
-
-def _event(
-    context: Context, id: str, state: NoticeState, text: str | None, digest: str, media_ids: tuple[str, ...] = ()
-) -> NoticeEvent:
-    return NoticeEvent(
-        id=strawberry.ID(id),
-        state=state,
-        at=context.now,
-        text=text,
-        by_id=context.actor.user_id,
-        by_capacity=context.actor.capacity,
-        sent_sha256=digest,
-        media_ids=media_ids,
-    )

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import strawberry
 
-from api.casework.notice_steps import IssueNoticeInput, NoticeStepInput, issue, take_step
+from api.casework.notice_issue import IssueNoticeInput, issue
+from api.casework.notice_steps import NoticeStepInput, take_step
 from api.graphql.context import Info
 from api.graphql.lists import paged
 from api.graphql.nodes import RecordKind, find_by_loader

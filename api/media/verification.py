@@ -173,7 +173,8 @@ class MediaVerifier:
             await self.store.verification.record_failures(media, self.now() + pause, failures + 1)
             return
         thumbnails = await self._store_thumbnails(media, picture)
-        await self.store.likenesses.store(media.id, picture.likeness)
+        if media.observation_id:  # evidence of a unit's reply is compared with nothing
+            await self.store.likenesses.store(media.id, picture.likeness)
         await self.store.media.mark_ready(media.id, self.now(), facts_of(picture), thumbnails, key=media.key)
 
     async def _take_over(self, media: Media, known: Media, folder: Path) -> bool:
@@ -189,8 +190,9 @@ class MediaVerifier:
                 return False
             rendered = RenderedThumbnail(thumbnail.width, thumbnail.height, "image/jpeg", copy.read_bytes())
             thumbnails.append(await self._store_thumbnail(media, thumbnail.rendition, rendered))
-        likenesses = await self.store.likenesses.of([known.id])
-        await self.store.likenesses.store(media.id, likenesses.get(known.id, ()))
+        if media.observation_id:
+            likenesses = await self.store.likenesses.of([known.id])
+            await self.store.likenesses.store(media.id, likenesses.get(known.id, ()))
         await self.store.media.mark_ready(media.id, self.now(), known.facts, thumbnails, key=media.key)
         return True
 

@@ -144,14 +144,13 @@ class Notice(Node, prefix="ntc"):
         """Return whether the medium is evidence of a reply."""
         return any(medium_id in event.media_ids for event in self.history)
 
-    def may_be_verified_by(self, viewer: Viewer) -> bool:
-        """Return whether the viewer is independent of the notice and of its unit.
+    def is_to_unit_of(self, viewer: Viewer) -> bool:
+        """Return whether the viewer works for the notice's unit, or may answer for it. Such people decide nothing."""
+        return covers([self.unit_path], viewer.office_path or "") or is_answerable(viewer, self.unit_path)
 
-        The person who wrote the notice, a person who answered it, and people of the unit may not judge the reply.
-        """
-        authors = {event.by_id for event in self.history if event.state in WRITTEN}
-        of_unit = covers([self.unit_path], viewer.office_path or "") or is_answerable(viewer, self.unit_path)
-        return viewer.user_id not in authors and not of_unit
+    def is_written_by(self, viewer: Viewer) -> bool:
+        """Return whether the viewer wrote the notice or an answer to it. Another person must judge the reply."""
+        return any(event.by_id == viewer.user_id for event in self.history if event.state in WRITTEN)
 
 
 def is_answerable(viewer: Viewer, unit_path: str) -> bool:

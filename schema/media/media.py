@@ -188,7 +188,8 @@ class Media(Node, prefix="med"):
         return await observation.owner(info) if observation else None
 
     @strawberry.field(
-        description="Maker, model and software of the device. Only for the author and viewers with clearance.",
+        description="Maker, model and software of the device. Only for the author of the observation and viewers with "
+        "clearance. Null for evidence of a reply to a notice.",
         extensions=[IdentityOnly()],
     )
     async def device(self) -> str | None:

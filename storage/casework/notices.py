@@ -1,13 +1,16 @@
 """Store rectification notices. Each step changes the notice and the history of its case in one transaction."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from schema.casework.cases import CaseState
 from schema.casework.notices import OPEN, Notice, NoticeEvent, NoticeState, states_before
 from schema.core.pagination import Page
+from schema.media.media import Media
 from storage.casework.cases import Cases, UndoneError, transact_or_undo
 from storage.casework.numbers import Numbers
+from storage.media.media import MediaRecords
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
@@ -28,16 +31,18 @@ ISSUABLE = frozenset({CaseState.INVESTIGATING, CaseState.RECTIFYING, CaseState.V
 """States of a case in which a notice may be issued: the matter has been looked into, and has not ended."""
 ON_ISSUE = {CaseState.INVESTIGATING: CaseState.RECTIFYING, CaseState.VERIFYING: CaseState.RECTIFYING}
 ON_LAST_REPLY = {CaseState.RECTIFYING: CaseState.VERIFYING}
+ANSWERED = frozenset({NoticeState.REPLIED, NoticeState.VERIFIED})
 ON_RETURN = {CaseState.VERIFYING: CaseState.RECTIFYING}
 
 
 class Notices:
-    def __init__(self, mongo: Mongo, cases: Cases) -> None:
+    def __init__(self, mongo: Mongo, cases: Cases, media: MediaRecords) -> None:
         self._mongo = mongo
         self._notices = mongo.collection("notices")
         self._records = Records(mongo, "notices", Notice)
         self._numbers = Numbers(mongo)
         self._cases = cases
+        self._media = media
 
     async def issue(
         self,
@@ -69,13 +74,22 @@ class Notices:
         return await transact_or_undo(self._mongo, work)
 
     async def step(
-        self, id: str, event: NoticeEvent, fields: Document, condition: Filter, case_event: Document | None
+        self,
+        id: str,
+        event: NoticeEvent,
+        fields: Document,
+        condition: Filter,
+        case_event: Document | None,
+        evidence: Sequence[Media] = (),
+        sweep_at: datetime | None = None,
     ) -> Notice | None:
         """Move the notice to the event's state, and append `case_event`, if given, to the history of its case.
 
-        The case is in VERIFYING when all of its open notices are replied to, and back in RECTIFYING when one is returned.
+        The case is in VERIFYING when a notice of it has a reply and no other waits for one, and back in RECTIFYING when
+        a reply is returned. `evidence` are new media that the event names. They are stored only together with it.
+
         Return None if the notice's state forbids the step, if it does not match `condition`, or if the history already
-        has the event.
+        has the event. Raise `DuplicateError` if the id of a medium is taken.
         """
         before: Filter = {
             "_id": id,
@@ -93,6 +107,8 @@ class Notices:
             if changed is None:
                 return None
             notice = from_document(Notice, changed)
+            if evidence and sweep_at:
+                await self._media.insert_named(evidence, sweep_at, session)
             if case_event is not None:
                 moves = await self._moves(notice, session)
                 if not await self._cases.append_history(notice.case_id, case_event, session, moves=moves, fields={}):
@@ -105,12 +121,10 @@ class Notices:
         """Return the moves of the case that follow from the notice's new state."""
         if notice.state is NoticeState.RETURNED:
             return ON_RETURN
-        unanswered: Filter = {
-            "case_id": notice.case_id,
-            "state": {"$in": sorted(str(state.value) for state in OPEN - {NoticeState.REPLIED})},
-        }
-        waits = await self._notices.find_one(unanswered, projection={"_id": 1}, session=session)
-        return {} if waits else ON_LAST_REPLY
+        others = await self._notices.find({"case_id": notice.case_id}, projection={"state": 1}, session=session)
+        states = {NoticeState(other["state"]) for other in others}
+        is_answered = not states.isdisjoint(ANSWERED) and states.isdisjoint(OPEN - ANSWERED)
+        return ON_LAST_REPLY if is_answered else {}
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Notice]:
         """Return the notices that exist and match `visible`, in any order."""

@@ -13,7 +13,7 @@ from schema.media.media_facts import MediaFacts
 from schema.media.object_keys import next_key
 from storage.checks import queue
 from storage.media import verification
-from storage.mongodb.client import ASCENDING, Document, Filter, InsertResult, Mongo, Sort
+from storage.mongodb.client import ASCENDING, Document, Filter, InsertResult, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.combined_reads import Read
 from storage.mongodb.records import Records
@@ -73,6 +73,14 @@ class MediaRecords:
         """
         fields: Document = {"due_at": sweep_at} | ({UNNAMED: unnamed_since} if unnamed_since else {})
         return await self._media.insert_many([to_document(medium) | fields for medium in media])
+
+    async def insert_named(self, media: Sequence[Media], sweep_at: datetime, session: Session) -> None:
+        """Insert media in state EXPECTED, in the transaction that stores the record that names them.
+
+        Raise `DuplicateError` if an id is taken.
+        """
+        for medium in media:
+            await self._media.insert_one(to_document(medium) | {"due_at": sweep_at}, session=session)
 
     async def mark_named(self, ids: Sequence[str]) -> None:
         """Record that an observation names these media or is about to name them. No sweep deletes them any more."""

@@ -65,7 +65,7 @@ class ChangeSources:
         of_cases = await self._values(ChangeKind.OBSERVATION, {"case_ids": {"$in": list(ids[ChangeKind.CASE])}}, "_id")
         of_media = await self._media.find({"_id": {"$in": list(written["media"])}}, projection={"observation_id": 1})
         ids[ChangeKind.CASE] |= assigned_cases
-        ids[ChangeKind.OBSERVATION] |= of_cases | {document["observation_id"] for document in of_media}
+        ids[ChangeKind.OBSERVATION] |= of_cases | {seen for medium in of_media if (seen := medium["observation_id"])}
         return ids
 
     async def read_states(self, ids: Ids) -> list[RecordState]:

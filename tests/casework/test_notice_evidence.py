@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from api.casework import notice_steps
 from api.checks.runner import CheckRunner
-from api.graphql.context import clock
+from api.graphql.context import Context, clock
 from api.media.verification import MediaVerifier
+from schema.casework.notices import Notice
+from schema.sync.changes import ChangeKind
 from storage.formats.sandbox import Decoder
 from tests.support.case_steps import open_investigated_case
 from tests.support.flags import flags_of
@@ -44,6 +48,7 @@ async def test_the_units_photo_is_uploaded_verified_and_shown_with_the_notice(wo
             work = MediaVerifier(world.store, decoder, tmp_path, clock)
             while await work.do_one():
                 await CheckRunner(world.store, clock).do_all()
+        assert await world.store.likenesses.of([photo["id"]]) == {}
         assert await flags_of(world, seen_too) == [], "a unit's evidence is no observation to compare with"
         for person in ("liaison", "officer", "supervisor", "city_officer"):
             [seen] = await evidence_of(world, person, notice["id"])
@@ -73,7 +78,7 @@ async def test_evidence_that_a_reply_cannot_have_is_refused(world: World) -> Non
     twice = medium(b"twice")
     before = await world.snapshot()
     for media, code in (
-        ([taken], "CONFLICT"),
+        ([medium(b"fresh"), taken], "CONFLICT"),
         ([twice, twice], "BAD_INPUT"),
         ([medium(bytes([number])) for number in range(21)], "BAD_INPUT"),
         ([medium(b"x", contentType="text/html")], "BAD_INPUT"),
@@ -82,6 +87,47 @@ async def test_evidence_that_a_reply_cannot_have_is_refused(world: World) -> Non
     step = {"id": new_id("evt"), "noticeId": notice["id"], "media": [medium(b"early")]}
     assert (await do(world, "liaison", "acknowledgeNotice", **step))["field"] == "media"
     assert await world.snapshot() == before
+
+
+async def test_a_reply_to_a_notice_that_is_returned_meanwhile_names_only_media_of_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notice is read as REPLIED, and is RETURNED when the step is written."""
+    notice = await issued(world, await open_investigated_case(world))
+    await replied(world, notice["id"])
+    taken = medium(b"an inspector's")
+    await world.observe(media=[taken])
+    really = notice_steps._visible_notice
+    returned: list[dict[str, Any]] = []
+
+    async def late(context: Context, id: str) -> Notice:
+        found = await really(context, id)
+        if not returned and context.actor.user_id == world.people["liaison"].id:
+            returned.append(await stepped(world, "officer", "returnNotice", notice["id"], "再报"))
+        return found
+
+    monkeypatch.setattr(notice_steps, "_visible_notice", late)
+    assert (await replied(world, notice["id"], taken))["code"] == "CONFLICT"
+    assert returned
+    own = medium(b"own")
+    again = await replied(world, notice["id"], own)
+    assert [slot["mediaId"] for slot in again["uploads"]] == [own["id"]]
+
+
+async def test_evidence_of_an_earlier_reply_may_be_named_again(world: World) -> None:
+    notice, photo = await issued(world, await open_investigated_case(world)), medium(b"again")
+    await replied(world, notice["id"], photo)
+    await stepped(world, "officer", "returnNotice", notice["id"], "再报")
+    answer = await replied(world, notice["id"], photo, medium(b"more"))
+    assert len(answer["uploads"]) == 2
+    assert [each["id"] for each in await evidence_of(world, "officer", notice["id"])].count(photo["id"]) == 2
+
+
+async def test_a_write_of_evidence_concerns_no_observation_of_the_change_feed(world: World) -> None:
+    notice, photo = await issued(world, await open_investigated_case(world)), medium(b"fed")
+    await replied(world, notice["id"], photo)
+    written = [{"ns": {"coll": "media"}, "documentKey": {"_id": photo["id"]}}]
+    assert (await world.store.change_sources.affected_records(written))[ChangeKind.OBSERVATION] == set()
 
 
 async def test_a_reply_that_comes_too_late_stores_no_media(world: World) -> None:

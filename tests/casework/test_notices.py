@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from api.casework import notice_steps
+from api.casework import notice_issue, notice_steps
 from tests.support.case_steps import move_case, open_investigated_case
 from tests.support.notices import NOTICES, OF_CASE, do, issued, order, stepped
-from tests.support.world import CASE, World, new_id
+from tests.support.world import CASE, OPEN, World, new_id
 
 CLOSING = {"outcome": "SUBSTANTIATED", "reply": "已整改"}
 
@@ -83,6 +83,31 @@ async def test_a_notice_and_the_closing_of_its_case_never_both_happen(world: Wor
         assert (seen["state"], len(seen["notices"])) in {("CLOSED", 0), ("RECTIFYING", 1)}
 
 
+async def test_a_withdrawn_notice_alone_leads_to_no_verification(world: World) -> None:
+    """Otherwise a proved case could be closed without any rectification."""
+    case = await open_investigated_case(world)
+    only = await issued(world, case)
+    await stepped(world, "officer", "withdrawNotice", only["id"], "下达有误")
+    assert (await of_case(world, case))["state"] == "RECTIFYING"
+    answered, waiting = await issued(world, case), await issued(world, case)
+    await stepped(world, "liaison", "replyToNotice", answered["id"], "已整改")
+    await stepped(world, "officer", "withdrawNotice", waiting["id"], "重复下达")
+    assert (await of_case(world, case))["state"] == "VERIFYING"
+
+
+async def test_a_person_who_has_lost_the_scope_learns_nothing_by_sending_again(world: World) -> None:
+    case = await open_investigated_case(world)
+    sent, opening = order(case), {"id": new_id("cas"), "title": "另一件", "observationIds": [await world.observe()]}
+    await do(world, "officer", "issueNotice", **sent)
+    await world.ask("officer", OPEN, input=opening)
+    elsewhere = world.units["360783"]
+    world.people["officer"].scope_paths = (elsewhere.path,)
+    before = await world.snapshot()
+    assert (await do(world, "officer", "issueNotice", **sent))["code"] == "NOT_FOUND"
+    assert (await world.ask("officer", OPEN, input=opening))["openCase"]["code"] == "NOT_FOUND"
+    assert await world.snapshot() == before
+
+
 async def test_an_office_numbers_its_notices_without_gaps(world: World) -> None:
     case = await open_investigated_case(world)
     answers = await asyncio.gather(*(do(world, "officer", "issueNotice", **order(case)) for _ in range(4)))
@@ -150,15 +175,16 @@ async def test_a_person_without_standing_does_not_decide(world: World) -> None:
     assert await world.snapshot() == before
 
 
-async def test_a_unit_never_verifies_itself(world: World) -> None:
-    """The notice is to the whole county, and so to the county's own office. Only an office above may verify it."""
+async def test_a_unit_decides_nothing_about_its_own_notice(world: World) -> None:
+    """The notice is to the whole county, and so to the county's own office. Only an office above decides."""
     county = world.units["360703"]
     notice = await issued(world, await open_investigated_case(world), unitId=county.id)
     world.people["liaison"].scope_paths = (county.path,)
     await stepped(world, "liaison", "replyToNotice", notice["id"], "已整改")
     before = await world.snapshot()
-    answer = await do(world, "clerk", "verifyNotice", id=new_id("evt"), noticeId=notice["id"])
-    assert answer["code"] == "OUT_OF_SCOPE"
+    for name in ("verifyNotice", "returnNotice", "withdrawNotice"):
+        answer = await do(world, "clerk", name, id=new_id("evt"), noticeId=notice["id"], text="理由")
+        assert answer["code"] == "OUT_OF_SCOPE", name
     assert await world.snapshot() == before
     assert (await stepped(world, "city_officer", "verifyNotice", notice["id"]))["state"] == "VERIFIED"
 
@@ -200,7 +226,7 @@ async def test_a_notice_to_a_unit_outside_the_scope_or_of_an_unlooked_case_is_re
 
 
 async def test_a_case_has_a_bounded_number_of_notices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notice_steps, "MAX_NOTICES", 1)
+    monkeypatch.setattr(notice_issue, "MAX_NOTICES", 1)
     case = await open_investigated_case(world)
     await issued(world, case)
     before = await world.snapshot()
