@@ -43,6 +43,7 @@ async def test_the_demo_has_all_its_units_users_and_points(demo: LoadedDemo) -> 
     roles = Counter(role for user in users for role in user.roles)
     assert (roles[Role.SUPERVISOR], roles[Role.INSPECTOR], roles[Role.MONITOR]) == (307, 40, 306)
     assert set(roles) == set(Role)
+    assert all(user.office_id for user in users), "without an office, an administrator can register no webhook"
     officers = {
         (user.office_path, Clearance.IDENTITY in user.clearances) for user in users if Role.OFFICER in user.roles
     }
