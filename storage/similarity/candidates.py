@@ -16,7 +16,7 @@ RADIUS = 8
 MAX_WHOLES = 200
 """Maximum number of pictures whose detail hashes are compared. Those with the nearest coarse hashes are compared."""
 MAX_ALIGNED = 16
-"""Maximum number of uncertain candidates to align, for hashes and for keypoints each. One takes up to 30 ms of CPU."""
+"""Maximum number of uncertain candidates to align, for hashes and for keypoints each. One takes up to 10 ms of CPU."""
 _MAX_ON_ONE_KEYPOINT = 4
 """Maximum number of candidates to align that share only one keypoint. Most of them have nothing else in common."""
 _MIN_SHARED = 0.2
