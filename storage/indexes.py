@@ -4,7 +4,8 @@ import asyncio
 
 from storage.accounts import device_clocks, login_attempts, sessions, users
 from storage.appraisal import ratings
-from storage.casework import assignment_answers, assignments, cases, notices, working_years
+from storage.casework import assignment_answers, assignments, cases, limits, notices, working_years
+from storage.casework.limits import Limits
 from storage.casework.working_years import WorkingYears
 from storage.catalogue import entries
 from storage.catalogue.entries import Catalogue
@@ -32,6 +33,7 @@ INDEXES = {
     "flags": flags.INDEXES,
     "likeness_marks": similar_pictures.MARK_INDEXES,
     "likenesses": similar_pictures.INDEXES,
+    "limits": limits.INDEXES,
     "media": media.INDEXES,
     "media_accesses": media.ACCESS_INDEXES,
     "monitoring_points": monitoring_points.INDEXES,
@@ -77,7 +79,7 @@ async def ensure_indexes(mongo: Mongo) -> None:
         for retired in RETIRED.get(name, ()):
             await _drop_index(mongo, name, retired)
 
-    begun = (Thresholds(mongo).begin(), Catalogue(mongo).begin(), WorkingYears(mongo).begin())
+    begun = (Thresholds(mongo).begin(), Catalogue(mongo).begin(), WorkingYears(mongo).begin(), Limits(mongo).begin())
     await asyncio.gather(*map(ensure, INDEXES), *begun)
 
 

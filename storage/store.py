@@ -8,6 +8,8 @@ from storage.appraisal.ratings import Ratings
 from storage.casework.assignment_answers import AssignmentAnswers
 from storage.casework.assignments import Assignments
 from storage.casework.cases import Cases
+from storage.casework.deadlines import CaseDeadlines
+from storage.casework.limits import Limits
 from storage.casework.notices import Notices
 from storage.casework.numbers import Numbers
 from storage.casework.working_years import WorkingYears
@@ -54,6 +56,8 @@ class Store:
         self.assignments = Assignments(mongo, self.cases)
         self.notices = Notices(mongo, self.cases, self.media)
         self.numbers = Numbers(mongo)
+        self.case_deadlines = CaseDeadlines(mongo)
+        self.limits = Limits(mongo)
         self.working_years = WorkingYears(mongo)
         self.assignment_answers = AssignmentAnswers(mongo)
         self.changes = Changes(mongo)

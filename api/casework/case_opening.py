@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import strawberry
 
 from api.casework.case_transitions import event
+from api.casework.deadlines import Terms, office_and_terms
 from api.casework.standing import evidence_in_scope, refuse_without_standing, require_linkable
 from api.graphql.context import Context
 from api.graphql.creation import create_once
@@ -56,14 +57,14 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
         observations = await evidence_in_scope(context, input.observation_ids)
         require_linkable(observations)
         office_id = context.actor.office_id
-        office = first_or_none(await context.store.units.many([office_id])) if office_id else None
+        office, terms = await office_and_terms(context, office_id or "", context.actor.office_path or "")
         if office is None:
             raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, so the case can't be numbered.")
         year = context.now.astimezone(BEIJING).year
 
         def build_case(sequence: int) -> Case:
             number = case_number(office.code, year, sequence)
-            return _new_case(context, input, observations, number, year, sequence, digest)
+            return _new_case(context, input, observations, number, year, sequence, digest, terms)
 
         ids = [observation.id for observation in observations]
         with refuse_without_standing("observationIds"):
@@ -89,6 +90,7 @@ def _new_case(
     year: int,
     sequence: int,
     digest: str,
+    terms: Terms,
 ) -> Case:
     first = observations[0]
     actor = context.actor
@@ -96,6 +98,8 @@ def _new_case(
     history = [event(context, CaseEventKind.OPENED, CaseState.RECEIVED, about=ids)]
     if input.accept:
         history.append(event(context, CaseEventKind.MOVED, CaseState.ACCEPTED))
+    category = input.category or first.content.category
+    known = terms.after([], CaseState.RECEIVED, category)
     return Case(
         id=input.id,
         number=number,
@@ -103,7 +107,7 @@ def _new_case(
         sequence=sequence,
         title=input.title.strip(),
         summary=input.summary,
-        category=input.category or first.content.category,
+        category=category,
         state=history[-1].state,
         opened_at=context.now,
         history=history,
@@ -115,4 +119,5 @@ def _new_case(
         unit_id=first.unit_id,
         unit_path=first.unit_path,
         monitoring_point_id=first.monitoring_point_id,
+        deadlines=terms.after(known, CaseState.ACCEPTED, category) if input.accept else known,
     )

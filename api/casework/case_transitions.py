@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 
 import strawberry
 
+from api.casework.deadlines import deadlines_after
 from api.casework.standing import (
     acting_on,
     evidence_in_scope,
@@ -27,6 +28,7 @@ from storage.access.visibility import of_offices
 from storage.casework.cases import OpenNoticeError, entry_without_state
 from storage.casework.standing import Acting
 from storage.mongodb.client import Document
+from storage.mongodb.codecs import to_document
 
 MAX_HISTORY = 500
 """Number of steps in a case's history from which on no step is possible that leads away from the end of the case.
@@ -172,7 +174,7 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
         )
     check_move(input.to, reason=input.reason, outcome=input.outcome, reply=input.reply)
     case = await visible_case(context, input.case_id)
-    closing, digest = input.to is CaseState.CLOSED, digest_of(input)
+    digest = digest_of(input)
     if _has_event(case, input.id):
         return _as_sent(context, case, CaseEventKind.MOVED, input.id, digest)
     # No state can be set to RECEIVED. The update refuses that move.
@@ -181,11 +183,7 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
     if input.to in AWAY_FROM_END:
         # A matter that is proved must be rectified once, so that its case can end.
         require_room(case, times=2 if case.state is CaseState.INVESTIGATING else 1)
-    fields: Document = {"closed_at": context.now if closing else None, "outcome": None}
-    if closing and input.outcome:
-        fields["outcome"] = input.outcome.value
-    if input.reply:
-        fields["reply"] = input.reply
+    fields = await _fields_after(context, case, input)
     step = event(context, CaseEventKind.MOVED, input.to, id=input.id, note=input.reason, sent=digest)
     with refuse_without_standing("caseId"):
         try:
@@ -205,6 +203,19 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
             RefusalCode.WRONG_STATE, f"A case can't move from {known.state.value} to {input.to.value}.", field="to"
         )
     return _as_sent(context, known, CaseEventKind.MOVED, input.id, digest)
+
+
+async def _fields_after(context: Context, case: Case, input: MoveCaseInput) -> Document:
+    """Return what the move sets besides the state."""
+    closing = input.to is CaseState.CLOSED
+    fields: Document = {"closed_at": context.now if closing else None, "outcome": None}
+    if closing and input.outcome:
+        fields["outcome"] = input.outcome.value
+    if input.reply:
+        fields["reply"] = input.reply
+    if (deadlines := await deadlines_after(context, case, input.to)) is not None:
+        fields["deadlines"] = [to_document(each) for each in deadlines]
+    return fields
 
 
 def _as_sent(context: Context, case: Case, kind: CaseEventKind, event_id: str, digest: str) -> Case:

@@ -8,6 +8,7 @@ from schema.appraisal.rating_drafts import MAX_RATINGS
 from schema.casework.assignment_answers import MAX_ANSWERS, MAX_HELD
 from schema.casework.assignment_notes import MAX_EDITS_KEPT, NoteField
 from schema.casework.cases import MAX_OBSERVATIONS
+from schema.casework.limits import MAX_SESSIONS
 from schema.casework.note_edits import MAX_EDITS
 from schema.casework.notices import MAX_EVIDENCE, MAX_HISTORY, MAX_NOTICES
 from schema.casework.working_days import MAX_STEPS
@@ -32,11 +33,15 @@ LIST_SIZES: dict[str, int] = {
     "Assignment.notes": len(NoteField),
     "AssignmentNote.lostEdits": MAX_EDITS_KEPT,
     "Case.assignments": 100,
+    "Case.deadlines": 20,
     "Case.history": 500,
     "Case.notices": MAX_NOTICES,
     "Case.observations": MAX_OBSERVATIONS,
     "Case.relatedCases": 20,
     CHANGES: MAX_PAGE,
+    "Deadline.why": MAX_STEPS,
+    "Limit.openingHours": MAX_SESSIONS,
+    "Query.limits": 200,
     "ChangePasswordPayload.devices": 20,
     "ConfirmMediaPayload.results": 50,
     "DraftResult.uploads": MAX_MEDIA,

@@ -13,6 +13,7 @@ import strawberry
 from schema.access.permissions import FOLLOWERS, OFFICERS, SEEN, Row, connection
 from schema.access.viewers import UNKNOWN_COVERT, UNKNOWN_OPEN, Capacity
 from schema.accounts.users import User, load_named, show_time
+from schema.casework.deadlines import Deadline
 from schema.core.context import Info, Kind
 from schema.core.nodes import Node
 from schema.evidence.packs import pack_of
@@ -78,6 +79,7 @@ class CaseEventKind(enum.Enum):
     NOTICE_RETURNED = "NOTICE_RETURNED"
     NOTICE_VERIFIED = "NOTICE_VERIFIED"
     NOTICE_WITHDRAWN = "NOTICE_WITHDRAWN"
+    DEADLINE_COUNTED = "DEADLINE_COUNTED"
 
 
 BY_ASSIGNEES = frozenset({CaseEventKind.HAND_OVER_ACCEPTED, CaseEventKind.FINISHED})
@@ -159,6 +161,11 @@ class Case(Node, prefix="cas"):
     unit_id: strawberry.Private[str | None] = None
     unit_path: strawberry.Private[str | None] = None
     monitoring_point_id: strawberry.Private[str | None] = None
+    deadlines: list[Deadline] = strawberry.field(
+        description="Deadlines of the case, oldest first: for its acceptance, and for the whole. Empty for cases that are"
+        " older than deadlines (办理期限).",
+        default_factory=list,
+    )
 
     @strawberry.field(description="The office that handles the case (承办机构).")
     async def office(self, info: Info) -> Unit | None:
@@ -247,7 +254,7 @@ PERMITS: tuple[Row, ...] = (
     ("CasePayload", SEEN, "case"),
     ("Case", SEEN, "id number year sequence title summary category state openedAt closedAt outcome reply history"),
     ("Case", SEEN, "office unit monitoringPoint firstResponder responsible observations assignments"),
-    ("Case", SEEN, "relatedCases notices pack"),
+    ("Case", SEEN, "relatedCases notices deadlines pack"),
     ("CaseEvent", SEEN, "id kind at state note by"),
     ("FollowUp", SEEN, "caseNumber state outcome reply closedAt"),
     *connection("Case"),

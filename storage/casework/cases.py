@@ -32,6 +32,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("unit_path", ASCENDING), *SORT), {}),
     ((("monitoring_point_id", ASCENDING), *SORT), {}),
     ((("office_id", ASCENDING), ("year", ASCENDING), ("sequence", ASCENDING)), {"unique": True}),
+    ((("deadlines.waits_for", ASCENDING),), {"partialFilterExpression": {"deadlines.waits_for": {"$gt": 0}}}),
 ]
 
 T = TypeVar("T")

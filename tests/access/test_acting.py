@@ -11,6 +11,7 @@ from schema.core.refusals import RefusalCode
 from tests.support.assignment_steps import ANSWER, EDIT, accept, edit, finish
 from tests.support.case_steps import LINK, MOVE, UNLINK
 from tests.support.flags import REVIEW
+from tests.support.limits import SET_LIMIT
 from tests.support.notices import operation, order
 from tests.support.observation_queries import REVISE
 from tests.support.redactions import BOX, STEPS
@@ -112,6 +113,12 @@ CALLS: dict[str, tuple[Call, set[str]]] = {
     ),
     "reviewFlag": (
         lambda seen: seen.do(REVIEW, id=new_id("evt"), flagId=seen.flag, verdict="EXPLAINED", note="无妨"),
+        {"scope"},
+    ),
+    "setLimit": (
+        lambda seen: seen.do(
+            SET_LIMIT, id=new_id("lim"), unitId=seen.world.units["360700"].id, step="HANDLING", amount=20
+        ),
         {"scope"},
     ),
     "setThreshold": (

@@ -37,7 +37,7 @@ WAYS_BACK = {
     **dict.fromkeys(("submitObservations", "submitRatings"), "correct it: the first one stays readable"),
     "reviseObservation": "revise again: every revision stays readable",
     **dict.fromkeys(("answerAssignments", "editAssignmentNotes"), "answer or edit again: all are kept"),
-    **dict.fromkeys(("reviewFlag", "setThreshold"), "review or set again: all are kept"),
+    **dict.fromkeys(("reviewFlag", "setThreshold", "setLimit"), "review or set again: all are kept"),
     "addWorkingYear": "add the year again: all records are kept",
     "assign": "withdrawAssignment",
     "withdrawAssignment": "assign",

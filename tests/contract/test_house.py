@@ -12,6 +12,8 @@ MAX_LINES = 300
 BACK_REFERENCES = {
     "schema.casework.assignments",
     "schema.casework.cases",
+    "schema.casework.deadlines",
+    "schema.casework.limits",
     "schema.casework.notices",
     "schema.checks.flags",
     "schema.fieldwork.observations",

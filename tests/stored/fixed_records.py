@@ -24,6 +24,7 @@ from schema.organisation.units import FormerName, Unit, UnitLevel
 from storage.mongodb.client import Document
 from storage.mongodb.codecs import to_document
 from tests.stored.fixed import DIGEST, NOW, OTHER_DIGEST, PATH, POSITION, fixed_id, minutes
+from tests.stored.fixed_deadlines import whole_deadline
 
 OFFICE = fixed_id("unt", 1)
 COVERT, OPEN = Capacity(is_covert=True, office_path=PATH), Capacity(is_covert=False, office_path=None)
@@ -174,6 +175,7 @@ def whole_case(number: int, state: CaseState) -> Case:
         unit_id=fixed_id("unt", 2),
         unit_path=PATH,
         monitoring_point_id=fixed_id("pnt", 1),
+        deadlines=[whole_deadline()],
     )
 
 
@@ -221,6 +223,7 @@ def bare_case(number: int, state: CaseState) -> Case:
         closed_at=None,
         outcome=None,
         reply=None,
+        deadlines=[],
         history=[],
         unit_id=None,
         unit_path=None,

@@ -3,10 +3,12 @@
 from dataclasses import replace
 from datetime import date
 
+from schema.casework.limits import DEFAULTS as LIMITS
 from schema.catalogue.entries import DEFAULTS as GRADES
 from schema.catalogue.entries import CatalogueEntry, CatalogueKind, FeeTerms
 from schema.checks.thresholds import DEFAULTS as THRESHOLDS
 from schema.checks.thresholds import Threshold, ThresholdKind
+from schema.fieldwork.observations import Category
 from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.outlines import Outline
 from schema.organisation.units import Unit, UnitLevel
@@ -75,6 +77,24 @@ async def test_the_catalogue_and_its_defaults_keep_their_stored_form(records: St
     await goldens.check("catalogue")
     assert by_id(await records.catalogue.many([whole_service().id, fee.id], {})) == [whole_service(), fee]
     assert by_id(await records.catalogue.grades_above(PATH)) == list(GRADES)
+
+
+async def test_limits_and_their_defaults_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    whole = replace(
+        LIMITS[1],
+        id=fixed_id("lim", 1),
+        category=Category.SLOW,
+        note="公开承诺",
+        path=PATH,
+        unit_id=fixed_id("unt", 1),
+        set_by_id=fixed_id("usr", 1),
+        set_by_capacity=COVERT,
+        sent_sha256=DIGEST,
+    )
+    await records.limits.begin()
+    await records.limits.set(whole)
+    await goldens.check("limits")
+    assert by_id(await records.limits.above(PATH)) == by_id([*LIMITS, whole])
 
 
 async def test_working_years_keep_their_stored_form(records: Store, goldens: Goldens) -> None:

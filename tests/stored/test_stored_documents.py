@@ -19,6 +19,7 @@ from schema.appraisal.ratings import Rating
 from schema.casework.assignment_answers import StoredAnswer
 from schema.casework.assignments import Assignment
 from schema.casework.cases import Case
+from schema.casework.limits import Limit
 from schema.casework.working_years import WorkingYear
 from schema.catalogue.entries import CatalogueEntry
 from schema.checks.flags import Flag
@@ -40,7 +41,7 @@ ROOT = Path(__file__).parents[2]
 ENUMS = Path(__file__).parent / "enums.json"
 RECORDS = (
     *(Unit, MonitoringPoint, CatalogueEntry, Threshold, User, Observation, Media, Redaction, Flag, Rating),
-    *(Case, Assignment, StoredAnswer, WorkingYear, Webhook, WebhookDelivery),
+    *(Case, Assignment, StoredAnswer, Limit, WorkingYear, Webhook, WebhookDelivery),
 )
 COLLECTIONS: dict[type, str] = {
     CatalogueEntry: "catalogue",
@@ -87,7 +88,7 @@ def with_additions(value: Any) -> Any:
 
 
 def test_prefixes_of_ids_stay_the_same() -> None:
-    expected = "ans asg cas cat dev dlv evt flg med ntc obs pnt rat red rev ses thr unt usr whk wyr"
+    expected = "ans asg cas cat dev dlv evt flg lim med ntc obs pnt rat red rev ses thr unt usr whk wyr"
     assert " ".join(sorted(PREFIXES)) == expected
     made = compose("obs", datetime(2026, 11, 20, 1, 5, 0, 123_000, UTC), bytes(range(10)))
     assert made == "obs_01a1f67c-3edb-7001-8203-040506070809"

@@ -191,6 +191,7 @@ class World:
             "notices",
             "flags",
             "thresholds",
+            "limits",
             "redactions",
             "ratings",
         )
