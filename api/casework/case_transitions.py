@@ -1,6 +1,5 @@
 """Move cases, and link and unlink their observations. Each step is one conditional update or one transaction."""
 
-import secrets
 from collections.abc import Collection, Sequence
 
 import strawberry
@@ -19,7 +18,7 @@ from schema.casework import standing
 from schema.casework.case_moves import OPEN, check_move, states_before
 from schema.casework.cases import MAX_OBSERVATIONS, Case, CaseEvent, CaseEventKind, CaseOutcome, CaseState
 from schema.core.digests import digest_of
-from schema.core.ids import compose, validate_id
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.core.replays import check_replay
 from schema.core.texts import MAX_NOTE, check_length
@@ -236,7 +235,7 @@ def event(
     sent: str | None = None,
 ) -> CaseEvent:
     return CaseEvent(
-        id=strawberry.ID(id or compose("evt", to_minute(context.now), secrets.token_bytes(10))),
+        id=strawberry.ID(id or context.new_id("evt", to_minute(context.now))),
         kind=kind,
         at=context.now,
         state=state,

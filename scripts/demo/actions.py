@@ -48,11 +48,11 @@ class _DemoContext(Context):
     entries: int = 1
     ids_made: int = 0
 
-    def new_id(self, prefix: str) -> strawberry.ID:
+    def new_id(self, prefix: str, at: datetime | None = None) -> strawberry.ID:
         if self.random is None:
-            return super().new_id(prefix)
+            return super().new_id(prefix, at)
         place, self.ids_made = self.ids_made % self.entries, self.ids_made + 1
-        return self.random.stream(place).id(prefix, self.now)
+        return self.random.stream(place).id(prefix, at or self.now)
 
 
 class DemoActions:

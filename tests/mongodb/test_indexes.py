@@ -21,7 +21,9 @@ async def names(mongo: Mongo, collection: str) -> set[str]:
 
 
 def test_every_index_that_was_ever_made_is_made_or_retired() -> None:
-    for collection, ever_made in json.loads(EVER_MADE.read_text()).items():
+    ever = json.loads(EVER_MADE.read_text())
+    assert set(ever) == {collection for collection in INDEXES if names_made(collection)}
+    for collection, ever_made in ever.items():
         retired = set(RETIRED.get(collection, ()))
         assert names_made(collection) | retired == set(ever_made), f"{collection}: retire an index that is not made"
         assert not names_made(collection) & retired

@@ -88,9 +88,9 @@ def _print_field(parent: Any, name: str) -> str:
         return f'    f_{name}: "{annotation}" = strawberry.field(name="{name}")'
     needed = [(key, each) for key, each in field.args.items() if isinstance(each.type, GraphQLNonNull)]
     optional = [(key, each) for key, each in field.args.items() if not isinstance(each.type, GraphQLNonNull)]
-    arguments = "".join(f', {key}: "{_annotate(each.type)}"' for key, each in needed)
-    arguments += "".join(f', {key}: "{_annotate(each.type)}" = None' for key, each in optional)
-    passed = ", ".join(f"{key}={key}" for key in field.args)
+    arguments = "".join(f", {_print_argument(key, each.type)}" for key, each in needed)
+    arguments += "".join(f", {_print_argument(key, each.type)} = None" for key, each in optional)
+    passed = ", ".join(f"a_{key}=a_{key}" for key in field.args)
     guard = ", extensions=[Guard()]" if definition.extensions else ""
     start = "async def" if definition.is_async else "def"
     call = (
@@ -101,6 +101,11 @@ def _print_field(parent: Any, name: str) -> str:
         f'    {start} r_{name}(self, info: strawberry.Info{arguments}) -> "{annotation}":\n'
         f"        return {call}"
     )
+
+
+def _print_argument(key: str, type_: Any) -> str:
+    """An argument may be named as a keyword of Python, such as `from`."""
+    return f'a_{key}: Annotated["{_annotate(type_)}", strawberry.argument(name="{key}")]'
 
 
 def _annotate(type_: Any) -> str:

@@ -10,7 +10,7 @@ def is_alive(pid: int) -> bool:
     """Return whether a process runs; a zombie doesn't."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the process may end while it is read
         return False
 
 
