@@ -37,8 +37,8 @@ class SetLimitInput:
         description="The unit to which the limit applies, with all units below. The unit must be in the viewer's scope."
     )
     step: LimitStep = strawberry.field(description="What the limit is for (办理环节).")
-    amount: int = strawberry.field(description="How long, in `limitUnit` (时限).")
-    limit_unit: LimitUnit = strawberry.field(
+    amount: int = strawberry.field(description="How long, in `timeUnit` (时限).")
+    time_unit: LimitUnit = strawberry.field(
         description="Working days, half days or hours (时限单位).", default=LimitUnit.WORKING_DAYS
     )
     longest: int | None = strawberry.field(
@@ -104,7 +104,7 @@ async def set_limit(context: Context, input: SetLimitInput) -> Limit:
         if given is None
         else [OpeningHours(opens=each.opens, closes=each.closes) for each in given]
     )
-    check_limit(input.amount, input.limit_unit, input.longest, input.remind_before, hours, input.note)
+    check_limit(input.amount, input.time_unit, input.longest, input.remind_before, hours, input.note)
 
     async def create() -> Limit:
         valid_from = to_millis(input.valid_from) if input.valid_from else context.now
@@ -118,7 +118,7 @@ async def set_limit(context: Context, input: SetLimitInput) -> Limit:
             step=input.step,
             category=input.category,
             amount=input.amount,
-            limit_unit=input.limit_unit,
+            time_unit=input.time_unit,
             longest=input.longest,
             remind_before=input.remind_before,
             opening_hours=hours,

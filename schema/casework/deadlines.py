@@ -43,8 +43,8 @@ class DeadlinePause:
 class Deadline:
     step: LimitStep = strawberry.field(description="What must be done (办理环节).")
     started_at: datetime = strawberry.field(description="When the limit started (起算时间).")
-    amount: int = strawberry.field(description="How long, in `limitUnit`, with any extension (时限).")
-    limit_unit: LimitUnit = strawberry.field(description="Working days, half days or hours (时限单位).")
+    amount: int = strawberry.field(description="How long, in `timeUnit`, with any extension (时限).")
+    time_unit: LimitUnit = strawberry.field(description="Working days, half days or hours (时限单位).")
     due_at: datetime | None = strawberry.field(description="The deadline. Null while it is paused (截止时间).")
     provisional: bool = strawberry.field(
         description="Whether the limit meets a year whose working days are not loaded. `dueAt` may change then (暂定)."
@@ -83,7 +83,7 @@ class Deadline:
         pauses = [Pause(pause.since, pause.until, pause.reason) for pause in self.pauses]
         calendar = WorkingCalendar(latest_years(years, at))
         return count_limit(
-            calendar, self.started_at, self.amount, self.limit_unit, sessions_of(self.opening_hours), pauses
+            calendar, self.started_at, self.amount, self.time_unit, sessions_of(self.opening_hours), pauses
         )
 
     def counted(self, years: Iterable[WorkingYear], at: datetime) -> "Deadline":
@@ -104,7 +104,7 @@ def start_deadline(limit: Limit, years: Iterable[WorkingYear], now: datetime) ->
         step=limit.step,
         started_at=now,
         amount=limit.amount,
-        limit_unit=limit.limit_unit,
+        time_unit=limit.time_unit,
         due_at=None,
         provisional=False,
         limit_id=limit.id,
@@ -129,5 +129,5 @@ def recount(deadlines: Sequence[Deadline], years: Sequence[WorkingYear], at: dat
 
 
 PERMITS: tuple[Row, ...] = (
-    ("Deadline", SEEN, "step startedAt amount limitUnit dueAt provisional reason metAt state why"),
+    ("Deadline", SEEN, "step startedAt amount timeUnit dueAt provisional reason metAt state why"),
 )

@@ -50,8 +50,8 @@ class Limit(Node, prefix="lim"):
     category: Category | None = strawberry.field(
         description="The category of cases to which the limit applies. Null for all categories (问题类别)."
     )
-    amount: int = strawberry.field(description="How long, in `limitUnit` (时限).")
-    limit_unit: LimitUnit = strawberry.field(description="Working days, half days or hours (时限单位).")
+    amount: int = strawberry.field(description="How long, in `timeUnit` (时限).")
+    time_unit: LimitUnit = strawberry.field(description="Working days, half days or hours (时限单位).")
     longest: int | None = strawberry.field(
         description="How long at most, with an extension. Null if the limit can't be extended (延期上限)."
     )
@@ -92,7 +92,7 @@ def _default(number: int, step: LimitStep, amount: int, longest: int | None) -> 
         step=step,
         category=None,
         amount=amount,
-        limit_unit=LimitUnit.WORKING_DAYS,
+        time_unit=LimitUnit.WORKING_DAYS,
         longest=longest,
         remind_before=1,
         opening_hours=[OpeningHours(opens=opens, closes=closes) for opens, closes in _HOURS],
@@ -158,7 +158,7 @@ PERMITS: tuple[Row, ...] = (
     ("Query", EXAMINERS, "limits"),
     ("Mutation", OFFICERS, "setLimit"),
     ("LimitPayload", SEEN, "limit"),
-    ("Limit", SEEN, "id step category amount limitUnit longest remindBefore openingHours validFrom setAt note"),
+    ("Limit", SEEN, "id step category amount timeUnit longest remindBefore openingHours validFrom setAt note"),
     ("Limit", SEEN, "unit setBy"),
     ("OpeningHours", SEEN, "opens closes"),
 )

@@ -22,7 +22,7 @@ from tests.support.world import World, new_id
 DEADLINES = """
 query Deadlines($id: ID!) {
   case(id: $id) {
-    deadlines { step amount limitUnit startedAt dueAt provisional reason metAt state why { kind firstDay lastDay counted } }
+    deadlines { step amount timeUnit startedAt dueAt provisional reason metAt state why { kind firstDay lastDay counted } }
     history { kind note by { id } }
   }
 }
@@ -88,11 +88,11 @@ async def test_ending_a_case_meets_its_deadline_and_reopening_starts_another(wor
 
 async def test_a_limit_holds_for_new_deadlines_alone(world: World) -> None:
     old = await world.open_case()
-    limit = (await set_limit(world, limitUnit="HOURS", amount=4, remindBefore=1, note="本机关承诺"))["limit"]
+    limit = (await set_limit(world, timeUnit="HOURS", amount=4, remindBefore=1, note="本机关承诺"))["limit"]
     assert (limit["setBy"]["id"], limit["unit"]["code"]) == (world.people["officer"].id, "360703")
     new = await world.open_case()
     assert [each["amount"] for each in (await case_of(world, old["id"]))["deadlines"]] == [5, 30]
-    assert [(each["amount"], each["limitUnit"]) for each in (await case_of(world, new["id"]))["deadlines"]] == [
+    assert [(each["amount"], each["timeUnit"]) for each in (await case_of(world, new["id"]))["deadlines"]] == [
         (5, "WORKING_DAYS"),
         (4, "HOURS"),
     ]
@@ -222,7 +222,7 @@ LIMIT = Limit(
     step=LimitStep.HANDLING,
     category=None,
     amount=10,
-    limit_unit=LimitUnit.WORKING_DAYS,
+    time_unit=LimitUnit.WORKING_DAYS,
     longest=None,
     remind_before=1,
     opening_hours=[OpeningHours(opens="09:00", closes="17:00")],

@@ -13,7 +13,7 @@ def whole_deadline() -> Deadline:
         step=LimitStep.HANDLING,
         started_at=NOW,
         amount=30,
-        limit_unit=LimitUnit.WORKING_DAYS,
+        time_unit=LimitUnit.WORKING_DAYS,
         due_at=minutes(90),
         provisional=True,
         met_at=minutes(30),

@@ -1,6 +1,6 @@
 """Set limits of steps of cases."""
 
-LIMIT_FIELDS = "id step category amount limitUnit longest remindBefore openingHours { opens closes } unit { code }"
+LIMIT_FIELDS = "id step category amount timeUnit longest remindBefore openingHours { opens closes } unit { code }"
 SET_LIMIT = f"""
 mutation SetLimit($input: SetLimitInput!) {{
   setLimit(input: $input) {{
