@@ -48,6 +48,6 @@ export async function officer() {
       return (await asked(openCase, input, session)).case.id;
     },
     close: (caseId) =>
-      asked(moveCase, { id: newId("evt"), caseId, to: "CLOSED", outcome: "SUBSTANTIATED", reply: "已核实。" }, session),
+      asked(moveCase, { id: newId("evt"), caseId, to: "CLOSED", outcome: "UNFOUNDED", reply: "查无此事。" }, session),
   };
 }
