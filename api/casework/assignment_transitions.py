@@ -15,6 +15,7 @@ from api.casework.standing import acting_on, refuse_without_standing, visible_ca
 from api.graphql.context import Context
 from api.graphql.creation import create_once
 from api.graphql.nodes import first_or_none
+from api.graphql.scoped_units import unit_in_scope
 from schema.access.viewers import capacity_of
 from schema.accounts.users import User
 from schema.casework import standing
@@ -26,7 +27,6 @@ from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.core.replays import check_replay
 from schema.core.texts import MAX_NOTE, check_length, check_text
-from schema.organisation.units import Unit
 from storage.casework.standing import Acting
 from storage.mongodb.client import Filter
 
@@ -93,9 +93,7 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
             require_room(case, times=2)
             case_id = str(case.id)
         elif input.unit_id is not None:
-            unit = await context.load.one(Unit, validate_id(input.unit_id, "unt", field="unitId"))
-            if unit is None or not context.actor.covers(unit.path):
-                raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
+            unit = await unit_in_scope(context, input.unit_id)
             unit_id, unit_path = str(unit.id), unit.path
         assignee = await _assignee(context, input.assignee_id, kind)
         offer = Assignment(

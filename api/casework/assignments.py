@@ -29,7 +29,7 @@ from schema.core.refusals import Refused
 from schema.sync.changes import ChangeKind
 from storage.casework.assignments import keyset_of
 from storage.mongodb.client import Document
-from storage.mongodb.filters import all_of
+from storage.mongodb.filters import all_of, one_of
 
 
 @strawberry.type(description="The assignment as it is now, and its case.")
@@ -63,9 +63,7 @@ class AssignmentQueries:
         self, info: Info, filter: AssignmentFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Assignment]:
         wanted = filter or AssignmentFilter()
-        states: Document = (
-            {"state": {"$in": [state.value for state in wanted.states]}} if wanted.states is not None else {}
-        )
+        states: Document = {"state": one_of(wanted.states)} if wanted.states is not None else {}
         mine: Document = {"assignee_id": info.context.actor.user_id} if wanted.mine else {}
         visible = await info.context.visible.assignments()
         return await paged(

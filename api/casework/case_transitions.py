@@ -25,6 +25,7 @@ from schema.core.texts import MAX_NOTE, check_length
 from schema.core.times import to_minute
 from storage.access.visibility import of_offices
 from storage.casework.cases import OpenNoticeError, entry_without_state
+from storage.casework.deadlines import unchanged
 from storage.casework.standing import Acting
 from storage.mongodb.client import Document
 from storage.mongodb.codecs import to_document
@@ -186,8 +187,8 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
     step = event(context, CaseEventKind.MOVED, input.to, id=input.id, note=input.reason, sent=digest)
     with refuse_without_standing("caseId"):
         try:
-            before = sorted(states_before(input.to, input.outcome), key=str)
-            moved = await context.store.cases.move(case.id, before, step, fields, acting)
+            before = states_before(input.to, input.outcome)
+            moved = await context.store.cases.move(case.id, before, step, fields, acting, unchanged(case.deadlines))
         except OpenNoticeError:
             detail = "A rectification notice of the case is open. Verify or withdraw it first."
             raise Refusal(RefusalCode.WRONG_STATE, detail, field="to") from None
@@ -195,7 +196,9 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
         return moved
     [known] = await context.store.cases.many([case.id])
     if not _has_event(known, input.id):
-        if known.state in states_before(input.to):
+        if known.deadlines != case.deadlines:  # they were counted again meanwhile
+            return await move(context, input)
+        if known.state in states_before(input.to) - before:
             detail = "A matter that is proved must be rectified and verified before its case is closed."
             raise Refusal(RefusalCode.WRONG_STATE, detail, field="outcome")
         raise Refusal(

@@ -22,7 +22,7 @@ from schema.organisation.units import Unit
 from schema.sync.changes import ChangeKind
 from storage.casework.cases import keyset_of
 from storage.mongodb.client import Document
-from storage.mongodb.filters import NOTHING, all_of, within
+from storage.mongodb.filters import NOTHING, all_of, one_of, within
 
 
 @strawberry.type(description="The case as it is now.")
@@ -100,7 +100,7 @@ class CaseMutations:
 async def _filter_of(info: Info, wanted: CaseFilter) -> Document:
     parts: list[Document] = []
     if wanted.states is not None:
-        parts.append({"state": {"$in": [state.value for state in wanted.states]}})
+        parts.append({"state": one_of(wanted.states)})
     if wanted.unit_id is not None:
         unit = await info.context.load.one(Unit, validate_id(wanted.unit_id, "unt", field="filter.unitId"))
         parts.append(dict(within("unit_path", [unit.path]) if unit else NOTHING))

@@ -8,6 +8,7 @@ import strawberry
 from api.graphql.context import Context, Info
 from api.graphql.creation import create_once
 from api.graphql.nodes import RecordKind
+from api.graphql.scoped_units import unit_in_scope
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.casework import limits
@@ -19,7 +20,6 @@ from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.core.replays import check_replay
 from schema.core.times import to_millis
 from schema.fieldwork.observations import Category
-from schema.organisation.units import Unit
 
 
 @strawberry.input(description="A part of the day in which an office is open (办公时间).")
@@ -81,7 +81,7 @@ class LimitQueries:
         " apply. The limit of the nearest unit applies (时限)."
     )
     async def limits(self, info: Info, unit_id: strawberry.ID) -> list[Limit]:
-        unit = await _unit_in_scope(info.context, unit_id)
+        unit = await unit_in_scope(info.context, unit_id)
         return await info.context.store.limits.above(unit.path)
 
 
@@ -97,7 +97,7 @@ class LimitMutations:
 async def set_limit(context: Context, input: SetLimitInput) -> Limit:
     """Set a limit. A repeated request changes nothing. If its content differs, raise `Refusal(CONFLICT)`."""
     id, digest = validate_id(input.id, "lim", field="id"), digest_of(input)
-    unit = await _unit_in_scope(context, input.unit_id)
+    unit = await unit_in_scope(context, input.unit_id)
     given = input.opening_hours
     hours = (
         list(DEFAULTS[0].opening_hours)
@@ -137,13 +137,6 @@ async def set_limit(context: Context, input: SetLimitInput) -> Limit:
     return await create_once(
         lambda: context.store.limits.one(id), create, lambda known: check_replay(known.sent_sha256, digest)
     )
-
-
-async def _unit_in_scope(context: Context, id: str) -> Unit:
-    unit = await context.load.one(Unit, validate_id(id, "unt", field="unitId"))
-    if unit is None or not context.actor.covers(unit.path):
-        raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
-    return unit
 
 
 async def _find(context: Context, id: str) -> Limit | None:

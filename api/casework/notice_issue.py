@@ -9,6 +9,7 @@ from api.casework.standing import acting_on, visible_case
 from api.graphql.context import Context
 from api.graphql.creation import create_once
 from api.graphql.nodes import first_or_none
+from api.graphql.scoped_units import unit_in_scope
 from schema.casework import standing
 from schema.casework.cases import Case, CaseEventKind
 from schema.casework.notices import (
@@ -25,8 +26,7 @@ from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.core.replays import check_replay
 from schema.core.texts import check_text
-from schema.core.times import BEIJING
-from schema.organisation.units import Unit
+from schema.core.times import BEIJING, to_minute
 from storage.casework.notices import ISSUABLE
 
 ATTEMPTS = 5
@@ -64,7 +64,10 @@ async def issue(context: Context, input: IssueNoticeInput) -> Notice:
         case = await visible_case(context, input.case_id)
         acting = acting_on(context, case.office_path, standing.NOTICE, "caseId")
         require_room(case)
-        unit = await _unit_to_notify(context, input.unit_id or case.unit_id)
+        unit_id = input.unit_id or case.unit_id
+        if unit_id is None:
+            raise Refusal(RefusalCode.BAD_INPUT, "The case is about no unit, so name the unit.", field="unitId")
+        unit = await unit_in_scope(context, unit_id)
         office = first_or_none(await context.store.units.many([case.office_id]))
         office_code = office.code if office else case.number.rsplit("-", 2)[0]
         year = context.now.astimezone(BEIJING).year
@@ -80,7 +83,11 @@ async def issue(context: Context, input: IssueNoticeInput) -> Notice:
                 due_on=input.due_on,
                 state=NoticeState.ISSUED,
                 issued_at=context.now,
-                history=[notice_event(context, context.new_id("evt"), NoticeState.ISSUED, None, digest)],
+                history=[
+                    notice_event(
+                        context, context.new_id("evt", to_minute(context.now)), NoticeState.ISSUED, None, digest
+                    )
+                ],
                 case_id=case.id,
                 office_id=case.office_id,
                 office_path=case.office_path,
@@ -107,16 +114,6 @@ async def issue(context: Context, input: IssueNoticeInput) -> Notice:
 
     # If two requests create the office's counter of a new year at the same moment, one of them fails and tries again.
     return await create_once(find, create, check, attempts=ATTEMPTS)
-
-
-async def _unit_to_notify(context: Context, unit_id: str | None) -> Unit:
-    """Return the unit. Raise `Refusal` if none is given, or if it is not in the viewer's scope."""
-    if unit_id is None:
-        raise Refusal(RefusalCode.BAD_INPUT, "The case is about no unit, so name the unit.", field="unitId")
-    unit = await context.load.one(Unit, validate_id(unit_id, "unt", field="unitId"))
-    if unit is None or not context.actor.covers(unit.path):
-        raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
-    return unit
 
 
 async def _no_notice(context: Context, case: Case) -> Refusal:

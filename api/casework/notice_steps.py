@@ -32,7 +32,7 @@ from schema.media.uploads import UploadSlot
 from storage.access.visibility import of_offices
 from storage.mongodb.client import Document, Filter
 from storage.mongodb.errors import DuplicateError
-from storage.mongodb.filters import all_of, within
+from storage.mongodb.filters import all_of, one_of, within
 
 CASE_EVENTS = {
     NoticeState.REPLIED: CaseEventKind.NOTICE_REPLIED,
@@ -156,7 +156,7 @@ def _condition(context: Context, notice: Notice, to: NoticeState) -> Filter:
     if notice.is_written_by(actor):
         detail = "Another person must verify: one who wrote neither the notice nor an answer to it."
         raise Refusal(RefusalCode.OUT_OF_SCOPE, detail, field=field)
-    written = {"by_id": actor.user_id, "state": {"$in": sorted(str(state.value) for state in WRITTEN)}}
+    written = {"by_id": actor.user_id, "state": one_of(WRITTEN)}
     return all_of(of_offices(actor), {"history": {"$not": {"$elemMatch": written}}})
 
 

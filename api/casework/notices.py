@@ -18,7 +18,7 @@ from schema.core.refusals import Refused
 from schema.media.uploads import UploadSlot
 from storage.casework.notices import keyset_of
 from storage.mongodb.client import Document
-from storage.mongodb.filters import all_of
+from storage.mongodb.filters import all_of, one_of
 
 
 @strawberry.type(description="The notice as it is now.")
@@ -50,9 +50,7 @@ class NoticeQueries:
         self, info: Info, filter: NoticeFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Notice]:
         wanted = filter or NoticeFilter()
-        states: Document = (
-            {"state": {"$in": [state.value for state in wanted.states]}} if wanted.states is not None else {}
-        )
+        states: Document = {"state": one_of(wanted.states)} if wanted.states is not None else {}
         visible = all_of(await info.context.visible.notices(), states)
         return await paged(
             info.context,

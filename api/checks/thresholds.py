@@ -7,6 +7,7 @@ import strawberry
 
 from api.graphql.context import Context, Info
 from api.graphql.creation import create_once
+from api.graphql.scoped_units import unit_in_scope
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.checks import thresholds
@@ -16,7 +17,6 @@ from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.core.replays import check_replay
 from schema.core.times import to_millis
-from schema.organisation.units import Unit
 
 
 @strawberry.input(description="A threshold of a check, or a rule for ratings (疑点阈值).")
@@ -65,7 +65,7 @@ ThresholdResult = Annotated[
 class ThresholdQueries:
     @query(description="Thresholds that apply to a unit in the viewer's scope, now or at another time (疑点阈值).")
     async def thresholds(self, info: Info, unit_id: strawberry.ID, at: datetime | None = None) -> UnitThresholds:
-        unit = await _unit_in_scope(info.context, unit_id)
+        unit = await unit_in_scope(info.context, unit_id)
         settings = await info.context.store.thresholds.above(unit.path)
         applying = applicable_thresholds(settings, unit.path, at or info.context.now)
         return UnitThresholds(
@@ -85,7 +85,7 @@ class ThresholdMutations:
 async def set_threshold(context: Context, input: SetThresholdInput) -> Threshold:
     """Set a threshold. A repeated request changes nothing. If its content differs, raise `Refusal(CONFLICT)`."""
     id, digest = validate_id(input.id, "thr", field="id"), digest_of(input)
-    unit = await _unit_in_scope(context, input.unit_id)
+    unit = await unit_in_scope(context, input.unit_id)
     check_threshold(input.kind, input.value, input.note)
 
     async def create() -> Threshold:
@@ -116,13 +116,6 @@ async def set_threshold(context: Context, input: SetThresholdInput) -> Threshold
     return await create_once(
         lambda: context.store.thresholds.one(id), create, lambda known: check_replay(known.sent_sha256, digest)
     )
-
-
-async def _unit_in_scope(context: Context, id: str) -> Unit:
-    unit = await context.load.one(Unit, validate_id(id, "unt", field="unitId"))
-    if unit is None or not context.actor.covers(unit.path):
-        raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
-    return unit
 
 
 REGISTRATION = Registration(

@@ -8,7 +8,7 @@ from schema.appraisal.rating_drafts import MAX_RATINGS
 from schema.casework.assignment_answers import MAX_ANSWERS, MAX_HELD
 from schema.casework.assignment_notes import MAX_EDITS_KEPT, NoteField
 from schema.casework.cases import MAX_OBSERVATIONS
-from schema.casework.limits import MAX_SESSIONS
+from schema.casework.limits import MAX_PERIODS
 from schema.casework.note_edits import MAX_EDITS
 from schema.casework.notices import MAX_EVIDENCE, MAX_HISTORY, MAX_NOTICES
 from schema.casework.working_days import MAX_STEPS
@@ -40,7 +40,7 @@ LIST_SIZES: dict[str, int] = {
     "Case.relatedCases": 20,
     CHANGES: MAX_PAGE,
     "Deadline.why": MAX_STEPS,
-    "Limit.openingHours": MAX_SESSIONS,
+    "Limit.openingHours": MAX_PERIODS,
     "Query.limits": 200,
     "ChangePasswordPayload.devices": 20,
     "ConfirmMediaPayload.results": 50,

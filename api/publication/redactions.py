@@ -28,7 +28,7 @@ from schema.publication import redactions
 from schema.publication.redactions import Redaction, RedactionState
 from storage.access import visibility
 from storage.mongodb.client import Document
-from storage.mongodb.filters import all_of, within
+from storage.mongodb.filters import all_of, one_of, within
 from storage.publication.redactions import keyset_of
 
 
@@ -57,7 +57,7 @@ class RedactionQueries:
         first: int = DEFAULT_PAGE,
         after: str | None = None,
     ) -> Connection[Redaction]:
-        in_states: Document = {"state": {"$in": [state.value for state in states]}} if states is not None else {}
+        in_states: Document = {"state": one_of(states)} if states is not None else {}
         in_scope = within("office_path", info.context.actor.scopes)
         return await paged(
             info.context,

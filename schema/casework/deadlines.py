@@ -12,7 +12,7 @@ from datetime import datetime
 import strawberry
 
 from schema.access.permissions import SEEN, Row
-from schema.casework.limits import Limit, LimitStep, OpeningHours, sessions_of
+from schema.casework.limits import Limit, LimitStep, OpeningHours, periods_of
 from schema.casework.working_days import Count, CountStep, LimitUnit, WorkingCalendar, reason_of
 from schema.casework.working_time import Pause, count_limit
 from schema.casework.working_years import WorkingYear, latest_years
@@ -83,7 +83,7 @@ class Deadline:
         pauses = [Pause(pause.since, pause.until, pause.reason) for pause in self.pauses]
         calendar = WorkingCalendar(latest_years(years, at))
         return count_limit(
-            calendar, self.started_at, self.amount, self.time_unit, sessions_of(self.opening_hours), pauses
+            calendar, self.started_at, self.amount, self.time_unit, periods_of(self.opening_hours), pauses
         )
 
     def counted(self, years: Iterable[WorkingYear], at: datetime) -> "Deadline":

@@ -14,7 +14,7 @@ from schema.access.permissions import EXAMINERS, OFFICERS, SEEN, Row
 from schema.access.viewers import UNKNOWN_OPEN, Capacity
 from schema.accounts.users import User, load_named
 from schema.casework.working_days import LimitUnit
-from schema.casework.working_time import Session
+from schema.casework.working_time import OpenPeriod
 from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
@@ -24,7 +24,7 @@ from schema.organisation.units import Unit
 
 MAX_LIMITS = 100
 """Maximum number of limits of one step for one unit. Every new deadline reads the limits of all units above."""
-MAX_SESSIONS = 4
+MAX_PERIODS = 4
 MAX_AMOUNTS = {LimitUnit.WORKING_DAYS: 250, LimitUnit.HALF_DAYS: 100, LimitUnit.HOURS: 200}
 
 
@@ -128,8 +128,8 @@ def applicable_limit(
     )
 
 
-def sessions_of(hours: Iterable[OpeningHours]) -> tuple[Session, ...]:
-    return tuple(Session(time.fromisoformat(each.opens), time.fromisoformat(each.closes)) for each in hours)
+def periods_of(hours: Iterable[OpeningHours]) -> tuple[OpenPeriod, ...]:
+    return tuple(OpenPeriod(time.fromisoformat(each.opens), time.fromisoformat(each.closes)) for each in hours)
 
 
 def check_limit(
@@ -145,12 +145,12 @@ def check_limit(
     if not 0 <= remind_before <= amount:
         raise Refusal(RefusalCode.BAD_INPUT, "A reminder comes within the limit.", field="remindBefore")
     try:
-        edges = [edge for session in sessions_of(hours) for edge in (session.opens, session.closes)]
+        edges = [edge for period in periods_of(hours) for edge in (period.opens, period.closes)]
     except ValueError:
         edges = []
     is_whole = all(edge.tzinfo is None and not edge.second and not edge.microsecond for edge in edges)
-    if not 1 <= len(hours) <= MAX_SESSIONS or not edges or not is_whole or edges != sorted(set(edges)):
-        detail = f"Give 1 to {MAX_SESSIONS} opening hours in order, such as 09:00 to 12:00."
+    if not 1 <= len(hours) <= MAX_PERIODS or not edges or not is_whole or edges != sorted(set(edges)):
+        detail = f"Give 1 to {MAX_PERIODS} opening hours in order, such as 09:00 to 12:00."
         raise Refusal(RefusalCode.BAD_INPUT, detail, field="openingHours")
 
 

@@ -11,7 +11,7 @@ import strawberry
 
 from schema.access.permissions import OFFICERS, SEEN, Row, connection, only
 from schema.access.viewers import Capacity, Role, Viewer, covers
-from schema.accounts.users import User, load_named
+from schema.accounts.users import User, load_named, show_time
 from schema.casework.cases import Case
 from schema.core.context import Info
 from schema.core.nodes import Node
@@ -80,7 +80,7 @@ NEEDS_TEXT = {
 class NoticeEvent:
     id: strawberry.ID = strawberry.field(description="Id of the entry: `evt_` and a UUIDv7.")
     state: NoticeState = strawberry.field(description="State of the notice after this event.")
-    at: datetime = strawberry.field(description="When it happened.")
+    at: strawberry.Private[datetime]
     text: str | None = strawberry.field(
         description="The unit's reply, the verifier's remark, or the reason for a return or withdrawal.", default=None
     )
@@ -89,6 +89,10 @@ class NoticeEvent:
     by_capacity: strawberry.Private[Capacity]
     sent_sha256: strawberry.Private[str]
     media_ids: strawberry.Private[tuple[str, ...]] = ()
+
+    @strawberry.field(name="at", description="When it happened.")
+    def shown_at(self, info: Info) -> datetime:
+        return show_time(info, self.at, self.by_id, self.by_capacity)
 
     @strawberry.field(
         description="Evidence of the unit's reply, at most 20 media, in the order of the reply (整改材料)."
@@ -114,10 +118,8 @@ class Notice(Node, prefix="ntc"):
     requirements: str = strawberry.field(description="What the unit must put right (整改要求).")
     due_on: date = strawberry.field(description="Last day for the unit's reply, as a date in Beijing time (整改期限).")
     state: NoticeState = strawberry.field(description="State of the notice (督办状态).")
-    issued_at: datetime = strawberry.field(description="When the notice was issued (下达时间).")
-    ended_at: datetime | None = strawberry.field(
-        description="When the notice was verified or withdrawn. Null before (销号时间).", default=None
-    )
+    issued_at: strawberry.Private[datetime]
+    ended_at: strawberry.Private[datetime | None] = None
     returns: int = strawberry.field(description="How often the office has returned a reply (退回次数).", default=0)
     history: list[NoticeEvent] = strawberry.field(description="History of the notice, oldest first (督办记录).")
     # Stored, never shown.
@@ -127,6 +129,16 @@ class Notice(Node, prefix="ntc"):
     unit_id: strawberry.Private[str]
     unit_path: strawberry.Private[str]
     opening_sha256: strawberry.Private[str]
+
+    @strawberry.field(name="issuedAt", description="When the notice was issued (下达时间).")
+    def shown_issued_at(self, info: Info) -> datetime:
+        first = self.history[0]
+        return show_time(info, self.issued_at, first.by_id, first.by_capacity)
+
+    @strawberry.field(name="endedAt", description="When the notice was verified or withdrawn. Null before (销号时间).")
+    def shown_ended_at(self, info: Info) -> datetime | None:
+        last = self.history[-1]
+        return show_time(info, self.ended_at, last.by_id, last.by_capacity) if self.ended_at else None
 
     @strawberry.field(description="The unit that must put the fault right (责任单位).")
     async def unit(self, info: Info) -> Unit | None:

@@ -22,7 +22,7 @@ MINUTE_MILLIS = 60_000
 
 
 @dataclass(frozen=True)
-class Session:
+class OpenPeriod:
     """A part of the day in which a counter is open, from `opens` to `closes` in Beijing time."""
 
     opens: time
@@ -41,7 +41,7 @@ class Pause:
     reason: str = ""
 
 
-WHOLE_DAY = (Session(time(0, 0), time(23, 59, 59)),)
+WHOLE_DAY = (OpenPeriod(time(0, 0), time(23, 59, 59)),)
 """The hours for a count of days alone."""
 
 
@@ -50,22 +50,22 @@ def count_limit(
     start: datetime,
     amount: int,
     unit: LimitUnit,
-    sessions: Sequence[Session],
+    periods: Sequence[OpenPeriod],
     pauses: Sequence[Pause] = (),
 ) -> Count:
-    """Count a limit of `amount` units from the instant `start`. `sessions` are the hours of a working day, in order.
+    """Count a limit of `amount` units from the instant `start`. `periods` are the hours of a working day, in order.
 
     A limit of 0 working days is due at the end of the first working day, the day of the start included.
     """
     first = beijing_day(start)
     if unit is LimitUnit.WORKING_DAYS:
         counted_from = first + DAY if amount else first
-        parts_of = _whole_days(counted_from, sessions[-1].closes, pauses)
+        parts_of = _whole_days(counted_from, periods[-1].closes, pauses)
         return _Counting(calendar, max(amount, 1), first).run(parts_of)
     if unit is LimitUnit.HALF_DAYS:
-        return _Counting(calendar, amount, first).run(lambda day: _half_days(day, start, sessions, pauses))
+        return _Counting(calendar, amount, first).run(lambda day: _half_days(day, start, periods, pauses))
     counting = _Counting(calendar, amount * HOUR_MILLIS, first, unit_millis=MINUTE_MILLIS)
-    return counting.run(lambda day: _open_hours(day, start, sessions, pauses))
+    return counting.run(lambda day: _open_hours(day, start, periods, pauses))
 
 
 def count_days(calendar: WorkingCalendar, start: date, amount: int) -> Count:
@@ -103,14 +103,14 @@ def _whole_days(counted_from: date, closes: time, pauses: Sequence[Pause]) -> Ca
     return parts_of
 
 
-def _half_days(day: date, start: datetime, sessions: Sequence[Session], pauses: Sequence[Pause]) -> _DayParts:
-    ahead = [(opens, closes) for opens, closes in (session.on(day) for session in sessions) if opens > start]
+def _half_days(day: date, start: datetime, periods: Sequence[OpenPeriod], pauses: Sequence[Pause]) -> _DayParts:
+    ahead = [(opens, closes) for opens, closes in (period.on(day) for period in periods) if opens > start]
     parts = tuple((1, closes) for opens, closes in ahead if not _pause_between(opens, closes, pauses))
     return _DayParts(parts, _pause_between(ahead[0][0], ahead[-1][1], pauses) if ahead and not parts else None)
 
 
-def _open_hours(day: date, start: datetime, sessions: Sequence[Session], pauses: Sequence[Pause]) -> _DayParts:
-    spans = [(max(opens, start), closes) for opens, closes in (session.on(day) for session in sessions)]
+def _open_hours(day: date, start: datetime, periods: Sequence[OpenPeriod], pauses: Sequence[Pause]) -> _DayParts:
+    spans = [(max(opens, start), closes) for opens, closes in (period.on(day) for period in periods)]
     ahead = [(since, until) for since, until in spans if since < until]
     free = [part for span in ahead for part in _without_pauses(*span, pauses)]
     parts = tuple(((until - since) // timedelta(milliseconds=1), until) for since, until in free)

@@ -20,7 +20,7 @@ from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
 from schema.core.texts import MAX_NOTE, check_length
-from schema.organisation.units import SEPARATOR, Unit
+from schema.organisation.units import Unit
 
 
 @strawberry.enum(description="The unit in which a figure and its threshold are measured (计量单位).")
@@ -205,11 +205,6 @@ def applicable_thresholds(thresholds: Iterable[Threshold], path: str, at: dateti
 def limits_of(thresholds: Iterable[Threshold], path: str, at: datetime) -> ThresholdLimits:
     found = applicable_thresholds(thresholds, path, at)
     return ThresholdLimits({kind: threshold.value for kind, threshold in found.items() if threshold.value is not None})
-
-
-def paths_above(path: str) -> list[str]:
-    """Return the path of the root (""), the paths of all units above the unit at `path`, and `path` itself."""
-    return ["", *(path[: end + 1] for end, letter in enumerate(path) if letter == SEPARATOR)]
 
 
 def check_threshold(kind: ThresholdKind, value: float | None, note: str | None) -> None:

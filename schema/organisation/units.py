@@ -116,6 +116,11 @@ def range_end(path: str) -> str:
     return path[: -len(SEPARATOR)] + chr(ord(SEPARATOR) + 1)
 
 
+def paths_above(path: str) -> list[str]:
+    """Return the path of the root (""), the paths of all units above the unit at `path`, and `path` itself."""
+    return ["", *(path[: end + 1] for end, letter in enumerate(path) if letter == SEPARATOR)]
+
+
 PERMITS: tuple[Row, ...] = (
     ("Query", SIGNED_IN, "unit units"),
     ("FormerName", SEEN, "name code until"),

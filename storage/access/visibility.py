@@ -12,9 +12,9 @@ from schema.access.viewers import COVERT_ROLES, POINT_FINDERS, Role, Viewer
 from schema.casework import assignments as casework
 from schema.organisation.units import SEPARATOR, range_end
 from storage.mongodb.client import Document, Filter
-from storage.mongodb.filters import NOTHING, all_of, any_of, within
+from storage.mongodb.filters import NOTHING, all_of, any_of, one_of, within
 
-OPENS_CASE: Filter = {"state": {"$in": sorted(str(state.value) for state in casework.OPENS_CASE)}}
+OPENS_CASE: Filter = {"state": one_of(casework.OPENS_CASE)}
 """Match the assignments that let their assignee read the case."""
 _COVERT = sorted(str(role.value) for role in COVERT_ROLES)
 

@@ -16,7 +16,7 @@ from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.combined_reads import Read
-from storage.mongodb.filters import all_of
+from storage.mongodb.filters import all_of, one_of
 from storage.mongodb.keyset_pagination import time_and_id
 from storage.mongodb.records import Records
 
@@ -191,7 +191,7 @@ class Assignments:
     async def _move(
         self, id: str, to: AssignmentState, fields: Document, session: Session, office: Filter | None = None
     ) -> Assignment | None:
-        before: Filter = {"_id": id, "state": {"$in": [state.value for state in states_before(to)]}}
+        before: Filter = {"_id": id, "state": one_of(states_before(to))}
         changed = await self._assignments.change_one(
             all_of(before, office or {}), {"$set": {"state": to.value, **fields}}, session=session
         )

@@ -20,7 +20,7 @@ from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.combined_reads import Read
-from storage.mongodb.filters import NOTHING, all_of
+from storage.mongodb.filters import NOTHING, all_of, one_of
 from storage.mongodb.keyset_pagination import time_and_id
 from storage.mongodb.records import Records
 
@@ -103,13 +103,19 @@ class Cases:
         return await keyset_pagination.fetch(self._records, filter, SORT, page, read=time_and_id)
 
     async def move(
-        self, id: str, before: Sequence[CaseState], event: CaseEvent, fields: Document, acting: Acting
+        self,
+        id: str,
+        before: Collection[CaseState],
+        event: CaseEvent,
+        fields: Document,
+        acting: Acting,
+        condition: Filter,
     ) -> Case | None:
         """Move the case to the event's state and append the event to the history.
 
-        Return None if the case's state is not in `before`, or if the history already has the event. Raise
-        `StandingLostError` if a holder does not hold the case, and `OpenNoticeError` if the case would be closed while
-        it has an open notice.
+        Return None if the case's state is not in `before`, if the case does not match `condition`, or if the history
+        already has the event. Raise `StandingLostError` if a holder does not hold the case, and `OpenNoticeError` if the
+        case would be closed while it has an open notice.
         """
         closes = event.state is CaseState.CLOSED
 
@@ -118,9 +124,9 @@ class Cases:
                 await self._check_holder(id, acting.holder_id, session)
             if closes:
                 await self._check_notices(id, session)
-            in_state = {"_id": id, "state": {"$in": _values(before)}, "history.id": {"$ne": event.id}}
+            in_state = {"_id": id, "state": one_of(before), "history.id": {"$ne": event.id}}
             changed = await self._cases.change_one(
-                all_of(in_state, acting.office),
+                all_of(in_state, acting.office, condition),
                 {"$set": {"state": event.state.value, **fields}, "$push": {"history": to_document(event)}},
                 session=session,
             )
@@ -138,7 +144,7 @@ class Cases:
         """
 
         async def work(session: Session) -> Observation | None:
-            still_open: Filter = {"_id": {"$in": list(known.case_ids)}, "state": {"$in": _values(OPEN)}}
+            still_open: Filter = {"_id": {"$in": list(known.case_ids)}, "state": one_of(OPEN)}
             counted = await self._cases.update_many(still_open, {"$inc": {"corrections": 1}}, session=session)
             if counted < len(known.case_ids):
                 raise UndoneError
@@ -169,7 +175,7 @@ class Cases:
         state: Any = {"$switch": {"branches": branches, "default": "$state"}} if branches else "$state"
         literal = {name: {"$literal": value} for name, value in event.items()}
         changed = await self._cases.change_one(
-            all_of({"_id": id, "state": {"$in": _values(within)}}, office or {}),
+            all_of({"_id": id, "state": one_of(within)}, office or {}),
             [
                 {"$set": {"state": state, **{name: {"$literal": value} for name, value in fields.items()}}},
                 {"$set": {"history": {"$concatArrays": ["$history", [{**literal, "state": "$state"}]]}}},
@@ -243,17 +249,13 @@ class Cases:
 
         Each step that opens a notice writes the case too. So it can't commit together with one that closes the case.
         """
-        waiting: Filter = {"case_id": id, "state": {"$in": sorted(str(state.value) for state in OPEN_NOTICE)}}
+        waiting: Filter = {"case_id": id, "state": one_of(OPEN_NOTICE)}
         if await self._notices.find_one(waiting, projection={"_id": 1}, session=session):
             raise OpenNoticeError
 
     async def _with_event(self, id: str, event_id: str, session: Session) -> Case | None:
         """Return the case if its history has the event, otherwise None."""
         return await self._records.find_one({"_id": id, "history.id": event_id}, session=session)
-
-
-def _values(states: Collection[CaseState]) -> list[str]:
-    return sorted(str(state.value) for state in states)
 
 
 class OpenNoticeError(Exception):

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from schema.casework.cases import Case, CaseEvent
 from schema.casework.deadlines import Deadline
-from storage.mongodb.client import Filter, Mongo
+from storage.mongodb.client import Document, Filter, Mongo
 from storage.mongodb.codecs import to_document
+from storage.mongodb.filters import all_of
 from storage.mongodb.records import Records
 
 
@@ -28,11 +29,19 @@ class CaseDeadlines:
 
         Return False and change nothing if the case's state or deadlines have changed since it was read.
         """
-        unchanged: Filter = {
-            "_id": case.id,
-            "state": case.state.value,
-            "deadlines": [to_document(each) for each in case.deadlines],
-        }
+        same: Filter = {"_id": case.id, "state": case.state.value}
         stored = {"deadlines": [to_document(each) for each in deadlines]}
-        changed = await self._cases.update_one(unchanged, {"$set": stored, "$push": {"history": to_document(event)}})
+        changed = await self._cases.update_one(
+            all_of(same, unchanged(case.deadlines)), {"$set": stored, "$push": {"history": to_document(event)}}
+        )
         return bool(changed)
+
+
+def unchanged(deadlines: Sequence[Deadline]) -> Filter:
+    """Match cases that have these deadlines, none more, counted and met as these are."""
+
+    def same(name: str) -> Document:
+        stored = {"$ifNull": [f"$deadlines.{name}", []]}
+        return {"$eq": [stored, {"$literal": [getattr(deadline, name) for deadline in deadlines]}]}
+
+    return {"$expr": {"$and": [same("counted_at"), same("met_at")]}}

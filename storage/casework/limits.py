@@ -3,7 +3,7 @@
 from typing import Any
 
 from schema.casework.limits import DEFAULTS, Limit, LimitStep
-from schema.checks.thresholds import paths_above
+from schema.organisation.units import paths_above
 from storage.mongodb.client import ASCENDING, Filter, Mongo, Sort
 from storage.mongodb.codecs import to_document
 from storage.mongodb.combined_reads import Read

@@ -15,7 +15,7 @@ from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.combined_reads import Read
-from storage.mongodb.filters import all_of
+from storage.mongodb.filters import all_of, one_of
 from storage.mongodb.keyset_pagination import time_and_id
 from storage.mongodb.records import Records
 
@@ -80,8 +80,8 @@ class Notices:
         fields: Document,
         condition: Filter,
         case_event: Document | None,
-        evidence: Sequence[Media] = (),
-        sweep_at: datetime | None = None,
+        evidence: Sequence[Media],
+        sweep_at: datetime,
     ) -> Notice | None:
         """Move the notice to the event's state, and append `case_event`, if given, to the history of its case.
 
@@ -93,7 +93,7 @@ class Notices:
         """
         before: Filter = {
             "_id": id,
-            "state": {"$in": sorted(str(state.value) for state in states_before(event.state))},
+            "state": one_of(states_before(event.state)),
             "history.id": {"$ne": event.id},
         }
         update: Document = {
@@ -107,7 +107,7 @@ class Notices:
             if changed is None:
                 return None
             notice = from_document(Notice, changed)
-            if evidence and sweep_at:
+            if evidence:
                 await self._media.insert_named(evidence, sweep_at, session)
             if case_event is not None:
                 moves = await self._moves(notice, session)

@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 from schema.catalogue.entries import DEFAULTS, CatalogueEntry, CatalogueKind
-from schema.checks.thresholds import paths_above
 from schema.core.pagination import Page
+from schema.organisation.units import paths_above
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, Filter, Mongo, Sort
 from storage.mongodb.codecs import stored_day, to_document

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind, paths_above
+from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind
+from schema.organisation.units import paths_above
 from storage.mongodb.client import ASCENDING, Mongo, Sort
 from storage.mongodb.codecs import to_document
 from storage.mongodb.records import Records

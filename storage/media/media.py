@@ -16,6 +16,7 @@ from storage.media import verification
 from storage.mongodb.client import ASCENDING, Document, Filter, InsertResult, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.combined_reads import Read
+from storage.mongodb.errors import DuplicateError
 from storage.mongodb.records import Records
 
 _HASHED = "is_likeness_taken"
@@ -79,8 +80,9 @@ class MediaRecords:
 
         Raise `DuplicateError` if an id is taken.
         """
-        for medium in media:
-            await self._media.insert_one(to_document(medium) | {"due_at": sweep_at}, session=session)
+        documents = [to_document(medium) | {"due_at": sweep_at} for medium in media]
+        if (await self._media.insert_many(documents, session=session)).duplicate_ids:
+            raise DuplicateError(("_id",))
 
     async def mark_named(self, ids: Sequence[str]) -> None:
         """Record that an observation names these media or is about to name them. No sweep deletes them any more."""

@@ -112,13 +112,13 @@ class Collection:
         with translate_errors():
             await self._raw.insert_one(document, session=session)
 
-    async def insert_many(self, documents: Sequence[Document]) -> InsertResult:
+    async def insert_many(self, documents: Sequence[Document], *, session: Session = None) -> InsertResult:
         """Insert all documents, but skip those with a unique key that is taken. The result lists the skipped ids."""
-        taken: list[int] = []
+        operations, taken = [InsertOne(document) for document in documents], list[int]()
         with translate_errors():
             try:
-                if documents:
-                    await self._raw.bulk_write([InsertOne(document) for document in documents], ordered=False)
+                if operations:
+                    await self._raw.bulk_write(operations, ordered=False, session=session)
             except BulkWriteError as error:
                 taken = _duplicate_indexes(error)
         return InsertResult(frozenset(documents[index]["_id"] for index in taken))

@@ -4,7 +4,7 @@ Each step of a redaction is one conditional update, which also appends the step 
 redaction for the time of a lease.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +23,7 @@ from schema.publication.redactions import (
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
-from storage.mongodb.filters import all_of
+from storage.mongodb.filters import all_of, one_of
 from storage.mongodb.keyset_pagination import time_and_id
 from storage.mongodb.records import Records
 
@@ -56,8 +56,8 @@ class Redactions:
 
     async def count_of_medium(self, media_id: str) -> int:
         """Count the redactions of a medium that are approved or may still be approved."""
-        ended = _values(state for state, targets in MOVES.items() if not targets)
-        return await self._redactions.count({"media_id": media_id, "state": {"$nin": ended}})
+        ended = one_of(state for state, targets in MOVES.items() if not targets)
+        return await self._redactions.count({"media_id": media_id, "state": {"$not": ended}})
 
     async def count_waiting(self, user_id: str) -> int:
         """Count the redactions that the person requested and that wait for the worker."""
@@ -164,7 +164,7 @@ class Redactions:
         already.
         """
         filter = all_of(
-            {"_id": id, "state": {"$in": _values(states_before(to))}, "history.id": {"$ne": event.id}}, condition or {}
+            {"_id": id, "state": one_of(states_before(to)), "history.id": {"$ne": event.id}}, condition or {}
         )
         step: Document = {"$set": {"state": to.value, **fields}, "$push": {"history": to_document(event)}}
         changed = await self._redactions.change_one(filter, step | (update or {}))
@@ -173,10 +173,6 @@ class Redactions:
 
 def keyset_of(redaction: Redaction) -> tuple[str, str]:
     return redaction.requested_at.isoformat(), redaction.id
-
-
-def _values(states: Iterable[RedactionState]) -> list[str]:
-    return sorted(str(state.value) for state in states)
 
 
 def _unchanged(claim: Redaction) -> Document:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from api.casework.deadlines import recount_deadlines
+from api.casework.deadlines import deadlines_after, recount_deadlines
+from api.graphql.context import Context
+from schema.casework.cases import Case, CaseState
 from schema.casework.deadlines import Deadline, DeadlineState, meet, recount, start_deadline
 from schema.casework.limits import DEFAULTS, Limit, LimitStep, OpeningHours, applicable_limit
 from schema.casework.working_days import LimitUnit, WorkingCalendar
@@ -190,6 +192,30 @@ async def test_a_deadline_that_changed_meanwhile_is_left_out(world: World) -> No
     assert await world.store.case_deadlines.recount(case, met, event)
     assert not await world.store.case_deadlines.recount(case, case.deadlines, event)
     assert [each.met_at for each in (await world.store.cases.many([id]))[0].deadlines] == [None, case.opened_at]
+
+
+async def test_a_move_keeps_what_a_job_has_counted_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job counts after the move has read the case, and before it writes."""
+    [id] = await with_deadlines(world, "2026-12-24T10:00")
+    await world.store.mongo.collection("cases").update_one({"_id": id}, {"$set": {"state": "INVESTIGATING"}})
+    await world.ask("officer", ADD, input=input_2027(new_id("wyr")))
+    recounted: list[int] = []
+
+    async def late(context: Context, case: Case, to: CaseState) -> list[Deadline] | None:
+        found = await deadlines_after(context, case, to)
+        if not recounted:
+            recounted.append(await recount_deadlines(world.store, world.context(None).now + timedelta(days=1)))
+        return found
+
+    monkeypatch.setattr("api.casework.case_transitions.deadlines_after", late)
+    await move_case(world, id, "CLOSED", outcome="UNFOUNDED", reply="经查不实")
+    case = await case_of(world, id)
+    assert recounted == [1]
+    assert [(each["provisional"], each["metAt"] is not None) for each in case["deadlines"]] == [
+        (False, False),
+        (False, True),
+    ]
+    assert [entry["kind"] for entry in case["history"]].count("DEADLINE_COUNTED") == 1
 
 
 def test_the_state_of_a_deadline() -> None:

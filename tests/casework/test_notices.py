@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from api.casework import notice_issue, notice_steps
+from schema.access.viewers import Role
 from tests.support.case_steps import move_case, open_investigated_case
 from tests.support.notices import NOTICES, OF_CASE, do, issued, order, stepped
 from tests.support.world import CASE, OPEN, World, new_id
@@ -223,6 +224,20 @@ async def test_a_notice_to_a_unit_outside_the_scope_or_of_an_unlooked_case_is_re
     early = await do(world, "officer", "issueNotice", **order(accepted["id"]))
     assert (outside["code"], early["code"]) == ("NOT_FOUND", "WRONG_STATE")
     assert await world.snapshot() == before
+
+
+async def test_a_step_of_a_covert_person_is_told_to_the_minute(world: World) -> None:
+    """An officer who inspects too is not named without the clearance, and the steps don't tie to others by their time."""
+    world.people["officer"].roles = [Role.OFFICER, Role.INSPECTOR]
+    notice = await issued(world, await open_investigated_case(world))
+    ended = await stepped(world, "officer", "withdrawNotice", notice["id"], "下达有误")
+    [seen] = (await world.ask("liaison", NOTICES))["notices"]["edges"]
+    told = [seen["node"]["issuedAt"], seen["node"]["endedAt"], *(event["at"] for event in seen["node"]["history"])]
+    assert all(at.endswith(":00.000Z") for at in told), told
+    assert [event["by"] for event in seen["node"]["history"]] == [None, None]
+    exact = [ended["issuedAt"], ended["endedAt"]]
+    assert exact == [event["at"] for event in ended["history"]]
+    assert not all(at.endswith(":00.000Z") for at in exact)
 
 
 async def test_a_case_has_a_bounded_number_of_notices(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schema.casework.statutory_days import knows_lunar_days, statutory_days
 from schema.casework.working_days import MAX_COUNT, MAX_STEPS, CountStepKind, LimitUnit, WorkingCalendar, reason_of
-from schema.casework.working_time import Pause, Session, count_days, count_limit
+from schema.casework.working_time import OpenPeriod, Pause, count_days, count_limit
 from schema.casework.working_years import HolidayPeriod, MakeUpDay, WorkingYear, faults_of_year, missing_years
 from schema.core.times import BEIJING
 from storage.casework.known_years import known_years
@@ -21,7 +21,7 @@ from tests.support.working_years import year_2027
 
 KNOWN = WorkingCalendar(known_years())
 WITH_2027 = WorkingCalendar([*known_years(), year_2027()])
-SESSIONS = tuple(Session(opens, closes) for opens, closes in OPEN)
+PERIODS = tuple(OpenPeriod(opens, closes) for opens, closes in OPEN)
 DAYS, HALF_DAYS, HOURS = LimitUnit.WORKING_DAYS, LimitUnit.HALF_DAYS, LimitUnit.HOURS
 
 
@@ -42,21 +42,21 @@ def pauses_of(texts: list[str]) -> list[Pause]:
 @pytest.mark.parametrize(("start", "count", "due"), lines(SETTLED))
 def test_a_limit_ends_on_the_day_that_was_worked_out_by_hand(start: str, count: str, due: str) -> None:
     for calendar in (KNOWN, WITH_2027):
-        found = count_limit(calendar, beijing(start), int(count), DAYS, SESSIONS)
+        found = count_limit(calendar, beijing(start), int(count), DAYS, PERIODS)
         assert (found.due_at, found.waits_for) == (beijing(due, 17), ())
 
 
 @pytest.mark.parametrize(("start", "count", "assumed", "due"), lines(ACROSS_2027))
 def test_a_limit_that_runs_into_a_missing_year_is_provisional(start: str, count: str, assumed: str, due: str) -> None:
-    found = count_limit(KNOWN, beijing(start), int(count), DAYS, SESSIONS)
+    found = count_limit(KNOWN, beijing(start), int(count), DAYS, PERIODS)
     assert (found.due_at, found.waits_for) == (beijing(assumed, 17), (2027,))
-    settled = count_limit(WITH_2027, beijing(start), int(count), DAYS, SESSIONS)
+    settled = count_limit(WITH_2027, beijing(start), int(count), DAYS, PERIODS)
     assert (settled.due_at, settled.waits_for) == (beijing(due, 17), ())
 
 
 @pytest.mark.parametrize("line", lines(PAUSED), ids=" ".join)
 def test_days_that_a_pause_touches_do_not_count(line: list[str]) -> None:
-    found = count_limit(KNOWN, beijing(line[0]), int(line[1]), DAYS, SESSIONS, pauses_of(line[3:]))
+    found = count_limit(KNOWN, beijing(line[0]), int(line[1]), DAYS, PERIODS, pauses_of(line[3:]))
     assert (found.due_at, found.provisional) == (beijing(line[2], 17), line[2] > "2026-12-24")
 
 
@@ -66,20 +66,20 @@ def test_days_that_a_pause_touches_do_not_count(line: list[str]) -> None:
     ids=str,
 )
 def test_hours_and_half_days_run_while_the_counter_is_open(unit: LimitUnit, line: list[str]) -> None:
-    found = count_limit(KNOWN, beijing(line[0]), int(line[1]), unit, SESSIONS, pauses_of(line[3:]))
+    found = count_limit(KNOWN, beijing(line[0]), int(line[1]), unit, PERIODS, pauses_of(line[3:]))
     assert found.due_at == beijing(line[2])
 
 
 def test_a_pause_that_lasts_leaves_the_end_open() -> None:
     pause = [Pause(beijing("2025-06-10"), None, "等待鉴定")]
     for unit in LimitUnit:
-        found = count_limit(KNOWN, beijing("2025-06-09"), 30, unit, SESSIONS, pause)
+        found = count_limit(KNOWN, beijing("2025-06-09"), 30, unit, PERIODS, pause)
         assert (found.due_at, found.due_on) == (None, None)
         assert found.steps[-1].kind is CountStepKind.PAUSED
 
 
 def test_a_count_explains_each_day() -> None:
-    found = count_limit(KNOWN, beijing("2026-02-12"), 4, DAYS, SESSIONS, pauses_of(["2026-02-25/2026-02-26"]))
+    found = count_limit(KNOWN, beijing("2026-02-12"), 4, DAYS, PERIODS, pauses_of(["2026-02-25/2026-02-26"]))
     told = [
         (step.kind.name, f"{step.first_day:%m%d}-{step.last_day:%m%d}", step.counted, step.name) for step in found.steps
     ]
@@ -97,7 +97,7 @@ def test_a_count_explains_each_day() -> None:
 
 
 def test_a_count_in_hours_explains_the_minutes() -> None:
-    found = count_limit(KNOWN, beijing("2024-04-30T16:00"), 2, HOURS, SESSIONS)
+    found = count_limit(KNOWN, beijing("2024-04-30T16:00"), 2, HOURS, PERIODS)
     told = [(step.kind.name, step.minutes, step.counted) for step in found.steps]
     assert told == [("WORKING", 60, 60), ("HOLIDAY", None, 60), ("WORKING", 60, 120)]
 
@@ -132,7 +132,7 @@ def test_two_independent_counters_agree(has_2027: bool) -> None:
     calendar = WITH_2027 if has_2027 else KNOWN
     second = SetCounter([*known_years(), *([year_2027()] if has_2027 else [])], 2022, 2031)
     for start, amount, unit, pauses in drawn_limits(5_000):
-        found = count_limit(calendar, start, amount, unit, SESSIONS, pauses)
+        found = count_limit(calendar, start, amount, unit, PERIODS, pauses)
         spans = [(pause.since, pause.until or pause.since) for pause in pauses]
         limit = f"{start} {amount} {unit} {spans}"
         if unit is DAYS:
@@ -236,5 +236,5 @@ def test_a_year_that_no_paper_could_arrange_has_faults(
 
 
 def test_a_session_is_in_beijing_time() -> None:
-    opens, closes = Session(time(9), time(17)).on(date(2026, 12, 1))
+    opens, closes = OpenPeriod(time(9), time(17)).on(date(2026, 12, 1))
     assert (opens.astimezone(UTC).hour, closes.astimezone(UTC).hour) == (1, 9)

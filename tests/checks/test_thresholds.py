@@ -7,7 +7,8 @@ import pytest
 
 from api.checks.runner import CheckRunner
 from api.graphql.context import clock
-from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind, applicable_thresholds, limits_of, paths_above
+from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind, applicable_thresholds, limits_of
+from schema.organisation.units import paths_above
 from tests.support.flags import HERE, codes_of, place_unit
 from tests.support.thresholds import SET, THRESHOLD
 from tests.support.world import World, new_id

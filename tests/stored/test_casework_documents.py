@@ -63,7 +63,7 @@ async def test_cases_and_number_counters_keep_their_stored_form(records: Store, 
         await opened(records, case)
     closing = case_event(2, CaseEventKind.MOVED, CaseState.CLOSED)
     ended = {"closed_at": minutes(9), "outcome": CaseOutcome.SUBSTANTIATED.value, "reply": "属实。"}
-    moved = await records.cases.move(moving.id, [CaseState.INVESTIGATING], closing, ended, ANYBODY)
+    moved = await records.cases.move(moving.id, [CaseState.INVESTIGATING], closing, ended, ANYBODY, {})
     joining = case_event(3, CaseEventKind.LINKED, CaseState.ACCEPTED)
     both = [fixed_id("obs", 1), fixed_id("obs", 2)]
     assert await records.cases.link(linking.id, both, stateless(joining), 10, ANYBODY, {})
@@ -188,7 +188,7 @@ async def test_notices_keep_their_stored_form(records: Store, goldens: Goldens) 
         assert await records.notices.issue(OFFICE, 2026, numbered, issuing, {}, 2)
     withdrawing = replace(notice_event(3, NoticeState.WITHDRAWN), text=None)
     about = stateless(case_event(6, CaseEventKind.NOTICE_WITHDRAWN, CaseState.RECTIFYING))
-    ended = await records.notices.step(bare.id, withdrawing, {"ended_at": minutes(9)}, {}, about)
+    ended = await records.notices.step(bare.id, withdrawing, {"ended_at": minutes(9)}, {}, about, [], NOW)
     await goldens.check("notices")
     assert ended == replace(bare, state=NoticeState.WITHDRAWN, ended_at=minutes(9), history=[withdrawing])
     assert await records.notices.many([whole.id]) == [whole]

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from schema.casework.notices import Notice, NoticeState, notice_number
+from schema.access.viewers import Capacity
+from schema.casework.notices import Notice, NoticeEvent, NoticeState, notice_number
 from schema.core.times import BEIJING
 from storage.mongodb.codecs import to_document
 from tests.support.world import REFUSED, World, new_id
@@ -75,7 +76,16 @@ async def ended_notice(world: World, case_id: str) -> str:
         state=NoticeState.VERIFIED,
         issued_at=now,
         ended_at=now,
-        history=[],
+        history=[
+            NoticeEvent(
+                id=new_id("evt"),
+                state=NoticeState.VERIFIED,
+                at=now,
+                by_id=case.responsible_id,
+                by_capacity=Capacity(is_covert=False, office_path=None),
+                sent_sha256="0" * 64,
+            )
+        ],
         case_id=case_id,
         office_id=case.office_id,
         office_path=case.office_path,
